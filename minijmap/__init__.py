@@ -1,0 +1,1 @@
+"""minijmap: one process, one SQLite file, every published JMAP specification."""

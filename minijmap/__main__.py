@@ -1,0 +1,5 @@
+"""`python -m minijmap` is the command `minijmap`."""
+
+from minijmap.cli import main
+
+main()

@@ -1,0 +1,43 @@
+"""`minijmap check`: is everything in the file as it should be?"""
+
+import contextlib
+import sys
+from pathlib import Path
+
+import click
+
+from minijmap.cli.data import Place, data_option
+
+
+@click.command(short_help="Check the file: integrity, counts, index.")
+@data_option
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_obj
+def command(place: Place, file: Path | None) -> None:
+    """Check FILE, or the file of the data folder: integrity of the file, of every message, of counts and index.
+
+    All that is kept to be fast is made anew and compared. Nothing is changed; it works while the server runs. Each
+    problem is one line, and the exit status is 1 if there is any.
+    """
+    from minijmap.mail import check as mail_check
+    from minijmap.server import FILE_NAME, open_checked
+    from minijmap.store import check as store_check
+    from minijmap.store.database import Reader
+
+    path = file or place.folder / FILE_NAME
+    if not path.exists():
+        raise click.UsageError(f"There is no {path}.")
+    found = 0
+    with contextlib.closing(open_checked(path)) as connection:
+        reader = Reader(connection)
+        connection.execute("BEGIN")
+        for part, problems in (("store", store_check.problems), ("mail", mail_check.problems)):
+            click.echo(f"Checking {part} …", err=True)
+            for problem in problems(reader):
+                found += 1
+                click.echo(problem)
+        emails, blobs = (reader.value(f"SELECT count(*) FROM {table}") for table in ("email", "blob"))
+        connection.execute("ROLLBACK")
+    click.echo(f"{path}: {emails} Emails, {blobs} blobs, {found or 'no'} problem{'' if found == 1 else 's'}.")
+    if found:
+        sys.exit(1)

@@ -1,0 +1,106 @@
+"""`minijmap user`: the people of the household."""
+
+import re
+import time
+
+import click
+
+from minijmap.cli import passwords
+from minijmap.cli.data import Place, data_option, opened
+
+_ADDRESS = re.compile(r"[^\s@\"(),:;<>\[\\\]]{1,64}@[^\s@\"(),:;<>\[\\\]/]{1,253}")
+
+
+def _address(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise click.BadParameter(f"“{value}” is not a mail address such as alice@example.com.")
+    return value
+
+
+@click.group(short_help="Add, list and remove people; set passwords.")
+def command() -> None:
+    """Add, list and remove people, and set their passwords.
+
+    All of it works while the server runs and while it doesn't. The login name is the address.
+    """
+
+
+@command.command("add")
+@data_option
+@click.argument("address", callback=_address)
+@click.option("--name", default="", help="The person's name, as mail shows it.")
+@passwords.stdin_option
+@click.pass_obj
+def add(place: Place, address: str, name: str, password_stdin: bool) -> None:
+    """Add a person with the mail address ADDRESS, and with Inbox, Drafts, Sent, Trash, Junk and Archive.
+
+    The password is asked for at a terminal; with --password-stdin it is read; otherwise one is made, and printed alone
+    on the last line.
+    """
+    from minijmap import users
+
+    password, made = passwords.ask(from_stdin=password_stdin)
+    with opened(place) as database:
+        user = users.add_user(database, address, name, password, int(time.time() * 1000))
+    click.echo(f"Added {user.address}.")
+    if made:
+        click.echo("The password, shown this once:")
+        click.echo(password)
+
+
+@command.command("list")
+@data_option
+@click.pass_obj
+def list_users(place: Place) -> None:
+    """List the people: address, then name."""
+    from minijmap.store import accounts
+
+    with opened(place) as database, database.read() as reader:
+        found = accounts.users(reader)
+    for user in found:
+        click.echo(f"{user.address}  {user.name}".rstrip())
+
+
+@command.command("password")
+@data_option
+@click.argument("address")
+@passwords.stdin_option
+@click.pass_obj
+def password(place: Place, address: str, password_stdin: bool) -> None:
+    """Set the password of the person with the address ADDRESS. The old one stops working at once.
+
+    The password is asked for at a terminal; with --password-stdin it is read; otherwise one is made, and printed alone
+    on the last line.
+    """
+    from minijmap.store import accounts
+
+    with opened(place) as database:
+        with database.read() as reader:
+            user = accounts.need_user(reader, address)
+        chosen, made = passwords.ask(from_stdin=password_stdin)
+        database.write(lambda tx: accounts.set_password(tx, user, chosen))
+    click.echo(f"The password of {user.address} is changed.")
+    if made:
+        click.echo("The new one, shown this once:")
+        click.echo(chosen)
+
+
+@command.command("remove")
+@data_option
+@click.argument("address")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def remove(place: Place, address: str, yes: bool) -> None:
+    """Remove the person with the address ADDRESS, and all their mail, for good."""
+    import sys
+
+    from minijmap import users
+    from minijmap.store import accounts
+
+    with opened(place) as database:
+        with database.read() as reader:
+            user = accounts.need_user(reader, address)
+        if not yes and sys.stdin.isatty():
+            click.confirm(f"Remove {user.address} and all their mail?", abort=True)
+        users.remove_user(database, user.address)
+    click.echo(f"Removed {user.address}.")

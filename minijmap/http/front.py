@@ -1,0 +1,88 @@
+"""What every resource of the front door needs: who asks, what came with it, how an answer is sent.
+
+Must not know what a resource does.
+"""
+
+import contextlib
+import gzip
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from flask import Response, request
+
+from minijmap.http.arrivals import ENVIRON_KEY, Arrival, Arrivals, Kind
+from minijmap.http.gate import Gate
+from minijmap.http.problems import Problem
+from minijmap.http.signin import SignIn
+from minijmap.http.urls import Reach
+from minijmap.jmap.engine import Engine
+from minijmap.jmap.session import Access, Login
+
+COMPRESS_FROM = 4096
+"""Smaller answers go as they are: one packet more or less is not worth the work."""
+JSON = "application/json"
+_GZIP = re.compile(r"(?:^|,)\s*(?:gzip|\*)\s*(?:;\s*q\s*=\s*(?!0(?:\.0*)?\s*(?:,|$))[0-9.]+\s*)?(?:,|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Front:
+    """What the views of one server share."""
+
+    engine: Engine
+    signin: SignIn
+    reach: Reach
+    arrivals: Arrivals
+    requests: Gate
+    uploads: Gate
+
+    def login(self) -> Login:
+        """Return who makes the current request. Raises NotSignedIn or Busy."""
+        return self.signin.login(request.headers.get("Authorization"), partial(self.reach.client, request.environ))
+
+    @contextlib.contextmanager
+    def body(self, kind: Kind) -> Iterator[bytes]:
+        """Give the current request's body, and count the request as answered when the block ends.
+
+        Raises the refusal that its arrival met, if it met one.
+        """
+        arrival: Arrival | None = request.environ.get(ENVIRON_KEY)
+        if arrival is None:
+            # Not received by our own listener (an application test, say): the limits hold all the same.
+            arrival = self.arrivals.begin(request.path, "-", request.content_length or 0)
+        try:
+            if arrival.refusal is not None:
+                raise arrival.refusal
+            octets = request.stream.read(arrival.limit + 1)
+            if len(octets) > arrival.limit:
+                raise self.arrivals.too_large(kind)
+            yield octets
+        finally:
+            # Before the answer is sent: whoever has it may make the next request at once.
+            self.arrivals.end(arrival)
+
+
+def account_of(login: Login, account_id: str) -> Access:
+    """Return an account of the user's by the id in the URL. Raises Problem 404."""
+    access = login.find(account_id)
+    if access is None:
+        raise Problem(404, "You have no account with this id.")
+    return access
+
+
+def json_answer(octets: bytes, status: int = 200, cache: str = "no-store") -> Response:
+    """Return JSON as an answer to the current request, compressed when that is asked for and worth it."""
+    response = Response(octets, status, content_type=JSON)
+    response.headers["Cache-Control"] = cache
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Vary"] = "Accept-Encoding"
+    if len(octets) > COMPRESS_FROM and wants_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", "")):
+        response.set_data(gzip.compress(octets, 1, mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+def wants_gzip(accepted: str) -> bool:
+    """Say whether an Accept-Encoding value takes gzip (RFC 9110 §12.5.3)."""
+    return _GZIP.search(accepted[:1000]) is not None

@@ -1,0 +1,314 @@
+"""Foo/set, once, for every declared type (RFC 8620 §5.3).
+
+Owns the order of things, creation ids, patches, the rules of each property, and when constraints between objects count.
+A type adds its hooks (`DataType.create`, `update`, `destroy`, `check_constraints`, `finish`). Must not know any type.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from minijmap.jmap import patch as patching
+from minijmap.jmap.call import Argument, Call
+from minijmap.jmap.datatype import REQUIRED, DataType, Property, SetContext
+from minijmap.jmap.errors import RequestTooLarge, SetError, StateMismatch, invalid_properties
+from minijmap.jmap.standard import ACCOUNT, STATE
+from minijmap.jmap.values import Anything, Id, ListOf, MapOf, Nullable, String, ValueProblem
+from minijmap.store.database import Transaction
+
+MOST_OBJECTS = 100_000
+OBJECT = MapOf(String(), Anything())
+SET_ARGUMENTS = {
+    "accountId": ACCOUNT,
+    "ifInState": STATE,
+    "create": Argument(Nullable(MapOf(Id(), OBJECT, most=MOST_OBJECTS))),
+    "update": Argument(Nullable(MapOf(Id(), OBJECT, most=MOST_OBJECTS))),
+    "destroy": Argument(Nullable(ListOf(Id(), most=MOST_OBJECTS))),
+}
+
+
+class _FinalStateInvalid(Exception):
+    """The objects, all changes made, don't go together: the changes are made again one by one."""
+
+
+@dataclass
+class Outcome:
+    """What became of each object, in the members of the response."""
+
+    created: dict[str, dict[str, Any]] = field(default_factory=dict)
+    updated: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    destroyed: list[str] = field(default_factory=list)
+    not_created: dict[str, SetError] = field(default_factory=dict)
+    not_updated: dict[str, SetError] = field(default_factory=dict)
+    not_destroyed: dict[str, SetError] = field(default_factory=dict)
+
+    def members(self) -> dict[str, Any]:
+        """Return the response's members, null when empty: clients want all six (DESIGN §6)."""
+        return {
+            "created": self.created or None,
+            "updated": self.updated or None,
+            "destroyed": self.destroyed or None,
+            "notCreated": _errors(self.not_created),
+            "notUpdated": _errors(self.not_updated),
+            "notDestroyed": _errors(self.not_destroyed),
+        }
+
+
+def _errors(errors: dict[str, SetError]) -> dict[str, Any] | None:
+    return {name: error.json() for name, error in errors.items()} or None
+
+
+def set_objects(call: Call, data_type: DataType) -> dict[str, Any]:
+    """Answer Foo/set (RFC 8620 §5.3)."""
+    extra = {name: Argument(kind) for name, kind in data_type.set_arguments.items()}
+    arguments = call.arguments({**SET_ARGUMENTS, **extra})
+    access = call.access(arguments["accountId"], write=True)
+    size = sum(len(arguments[name] or ()) for name in ("create", "update", "destroy"))
+    limit = call.engine.limits.max_objects_in_set
+    if size > limit:
+        raise RequestTooLarge(f"{call.name} takes at most {limit} objects, and this call has {size}.")
+    prepared = data_type.prepare(call, access, arguments)
+
+    def job(tx: Transaction) -> tuple[int, int, Outcome]:
+        before = tx.state(access.account, data_type.collection.type_name)
+        check_state(arguments["ifInState"], before)
+        context = SetContext(tx, access, call, arguments, prepared)
+        outcome = SetRun(data_type, context).run()
+        return before, tx.state(access.account, data_type.collection.type_name), outcome
+
+    before, after, outcome = call.write(job)
+    call.created_ids.update({creation_id: one["id"] for creation_id, one in outcome.created.items()})
+    return {
+        "accountId": access.account_id,
+        "oldState": str(before),
+        "newState": str(after),
+        **outcome.members(),
+        **data_type.set_members(call, access, arguments, outcome),
+    }
+
+
+def check_state(wanted: str | None, current: int) -> None:
+    """Raise StateMismatch unless the state is the one that the client expects (RFC 8620 §5.3)."""
+    if wanted is not None and wanted != str(current):
+        raise StateMismatch(f"The state is {current}, not {wanted[:64]}.")
+
+
+class SetRun:
+    """The creates, updates and destroys of one call, inside one transaction."""
+
+    def __init__(self, data_type: DataType, context: SetContext) -> None:
+        self.type = data_type
+        self.context = context
+        self.outcome = Outcome()
+        self._constraints_later = False
+        self._creating: set[str] = set()
+        self._touched: list[int] = []
+
+    def run(self) -> Outcome:
+        """Make the changes.
+
+        The final state must be valid, states on the way need not be (RFC 8620 §5.3: A → B and B → A in one call). So
+        types with constraints are first changed without looking; if the end is invalid, all is undone and done again
+        with every object judged by the state that it meets.
+        """
+        arguments = self.context.arguments
+        size = sum(len(arguments[name] or ()) for name in ("create", "update", "destroy"))
+        if self.type.constrained and size > 1:
+            try:
+                with self.context.tx.savepoint():
+                    self._all(constraints_later=True)
+            except _FinalStateInvalid:
+                self.outcome = Outcome()
+                self.context.notes.clear()
+            else:
+                return self.outcome
+        self._all(constraints_later=False)
+        return self.outcome
+
+    def _all(self, *, constraints_later: bool) -> None:
+        self._constraints_later = constraints_later
+        self._touched = []
+        arguments = self.context.arguments
+        for creation_id in arguments["create"] or {}:
+            self.create(creation_id)
+        doomed = {self._real_id(one) for one in arguments["destroy"] or ()}
+        for object_id, patch in (arguments["update"] or {}).items():
+            self._update(object_id, patch, doomed)
+        for object_id in dict.fromkeys(arguments["destroy"] or ()):
+            self._destroy(object_id)
+        if constraints_later:
+            self._check_all()
+        self.type.finish(self.context)
+
+    def _check_all(self) -> None:
+        for key in dict.fromkeys(self._touched):
+            try:
+                self.type.check_constraints(self.context, key)
+            except SetError:
+                raise _FinalStateInvalid from None
+
+    def _constrain(self, key: int) -> None:
+        if not self.type.constrained:
+            return
+        if self._constraints_later:
+            self._touched.append(key)
+        else:
+            self.type.check_constraints(self.context, key)
+
+    # Creation ids
+
+    def _real_id(self, object_id: str) -> str:
+        """Return the id behind a creation id of this or an earlier call (errata to RFC 8620 §5.3)."""
+        if not object_id.startswith("#"):
+            return object_id
+        here = self.outcome.created.get(object_id[1:])
+        return here["id"] if here is not None else self.context.call.created_ids.get(object_id[1:], object_id)
+
+    def _resolver(self, name: str) -> Callable[[str], str]:
+        def resolve(reference: str) -> str:
+            wanted = self.context.arguments.get("create") or {}
+            creation_id = reference[1:]
+            if creation_id in wanted and creation_id not in self.outcome.created:
+                self.create(creation_id)  # whatever order they stand in (RFC 8620 §5.3)
+            real = self._real_id(reference)
+            if real.startswith("#"):
+                raise invalid_properties(f"“{reference}” in “{name}” names nothing that was created.", name)
+            return real
+
+        return resolve
+
+    # One object
+
+    def create(self, creation_id: str) -> None:
+        """Create one object, unless that was done or tried before."""
+        outcome = self.outcome
+        if creation_id in outcome.created or creation_id in outcome.not_created or creation_id in self._creating:
+            return
+        self._creating.add(creation_id)
+        try:
+            with self.context.tx.savepoint():
+                given = self.context.arguments["create"][creation_id]
+                wanted = self.checked(given)
+                key, more = self.type.create(self.context, wanted)
+                self._constrain(key)
+                said = self._unsaid(key, given)
+            outcome.created[creation_id] = {**said, **more}
+        except SetError as error:
+            outcome.not_created[creation_id] = error
+        finally:
+            self._creating.discard(creation_id)
+
+    def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a new object's properties in normal form, defaults filled in. Raises SetError."""
+        declared = self.type.properties
+        unknown = [name for name in given if not self.type.may_create(name)]
+        if unknown:
+            raise invalid_properties(_not_settable(declared, unknown[0], self.type.name), *unknown)
+        wanted, missing = {}, []
+        for name, prop in declared.items():
+            if name in given and not (given[name] is None and _null_means_default(prop)):
+                wanted[name] = self._checked_value(name, prop, given[name])
+            elif prop.server_set:
+                continue
+            elif prop.default is REQUIRED:
+                missing.append(name)
+            else:
+                wanted[name] = prop.default
+        if missing:
+            raise invalid_properties(f"A {self.type.name} needs {', '.join(missing)}.", *missing)
+        return {**wanted, **self.type.extra_properties(given)}
+
+    def _checked_value(self, name: str, prop: Property, value: Any) -> Any:
+        try:
+            return prop.kind.map_ids(prop.kind.check(value), self._resolver(name))
+        except ValueProblem as problem:
+            raise invalid_properties(f"“{problem.under(name).path}” {problem.sentence}.", name) from None
+
+    def _unsaid(self, key: int, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a created object's id, and each property that the client has not given as it now is."""
+        names = self.type.created_properties()
+        whole = self.type.load(self.context.tx, self.context.account, key) if len(names) > 1 else {}
+        return {
+            "id": self.type.id_of(key),
+            **{
+                name: whole[name] for name in names if whole and name in whole and whole[name] != given.get(name, whole)
+            },
+        }
+
+    def _update(self, object_id: str, patch: Mapping[str, Any], doomed: set[str]) -> None:
+        real = self._real_id(object_id)
+        if real in doomed:
+            self.outcome.not_updated[object_id] = SetError(SetError.WILL_DESTROY, "The same call destroys it.")
+            return
+        try:
+            with self.context.tx.savepoint():
+                self.outcome.updated[real] = self._patched(real, patch)
+        except SetError as error:
+            self.outcome.not_updated[object_id] = error
+
+    def _patched(self, object_id: str, patch: Mapping[str, Any]) -> dict[str, Any] | None:
+        key = self.type.key_of(object_id)
+        before = None if key is None else self.type.load(self.context.tx, self.context.account, key)
+        if before is None or key is None:
+            raise SetError(SetError.NOT_FOUND)
+        patch = self.type.normal_patch(patch, before)
+        try:
+            after = patching.apply(before, dict(patch))
+        except patching.PatchError as error:
+            raise SetError(SetError.INVALID_PATCH, str(error)) from None
+        for name in dict.fromkeys(_first_name(path) for path in patch):
+            self._check_changed(name, before, after)
+        changed = [name for name in after if after[name] != before.get(name)]
+        if not changed:
+            return None
+        more = self.type.update(self.context, key, before, after)
+        self._constrain(key)
+        unlike = {name: after[name] for name in changed if name in patch and patch[name] != after[name]}
+        return {**unlike, **more} or None
+
+    def _check_changed(self, name: str, before: Mapping[str, Any], after: dict[str, Any]) -> None:
+        """Check one property that a patch touches; a client may repeat what can't change, if it is the same (§5.3)."""
+        prop = self.type.properties.get(name)
+        if prop is None:
+            raise invalid_properties(f"{self.type.name} has no property “{name}”.", name)
+        value = after.get(name)
+        if prop.server_set or prop.immutable:
+            if value != before.get(name):
+                kind = "set by the server" if prop.server_set else "fixed at creation"
+                raise invalid_properties(f"“{name}” is {kind} and can't be changed.", name)
+            return
+        if value is None and _null_means_default(prop):
+            if prop.default is REQUIRED:
+                raise invalid_properties(f"“{name}” has no default to go back to.", name)
+            after[name] = prop.default
+            return
+        after[name] = self._checked_value(name, prop, value)
+
+    def _destroy(self, object_id: str) -> None:
+        real = self._real_id(object_id)
+        key = self.type.key_of(real)
+        if key is None:
+            self.outcome.not_destroyed[object_id] = SetError(SetError.NOT_FOUND)
+            return
+        try:
+            with self.context.tx.savepoint():
+                self.type.destroy(self.context, key)
+                self._constrain(key)
+            self.outcome.destroyed.append(real)
+        except SetError as error:
+            self.outcome.not_destroyed[object_id] = error
+
+
+def _null_means_default(prop: Property) -> bool:
+    """Say whether null stands for the default: it does unless null is a value of the property's own (§5.3)."""
+    return not isinstance(prop.kind, Nullable | Anything)
+
+
+def _first_name(path: str) -> str:
+    return path.split("/", 1)[0].replace("~1", "/").replace("~0", "~")
+
+
+def _not_settable(declared: Mapping[str, Property], name: str, type_name: str) -> str:
+    if name in declared:
+        return f"“{name}” is set by the server."
+    return f"{type_name} has no property “{name}”."

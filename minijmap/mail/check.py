@@ -1,0 +1,98 @@
+"""Checking mail: everything that is kept beside an Email is made anew and compared (see `schema`).
+
+Yields one sentence for each thing that is wrong.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+
+from minijmap.mail import counts
+from minijmap.store.database import Reader
+
+MOST_SHOWN = 20
+
+# Each statement finds rows that can't be: (what is wrong, SQL giving one text a row).
+RULES = (
+    (
+        "Emails whose place in a Mailbox is not as kept for queries",
+        """
+        WITH told AS (SELECT e.key AS email, CAST(substr(m.key, 2) AS INTEGER) AS mailbox, e.received_at, e.thread
+                      FROM email AS e, json_each(e.doc, '$.mailboxIds') AS m)
+        SELECT 'e' || email FROM (
+            SELECT email, mailbox, received_at, thread FROM told
+            EXCEPT SELECT email, mailbox, received_at, thread FROM email_mailbox)
+        UNION SELECT 'e' || email FROM (
+            SELECT email, mailbox, received_at, thread FROM email_mailbox
+            EXCEPT SELECT email, mailbox, received_at, thread FROM told)
+        """,
+    ),
+    (
+        "Emails whose keywords are not as kept for queries",
+        """
+        WITH told AS (SELECT e.account, k.key AS keyword, e.received_at, e.key AS email
+                      FROM email AS e, json_each(e.doc, '$.keywords') AS k)
+        SELECT 'e' || email FROM (
+            SELECT account, keyword, received_at, email FROM told
+            EXCEPT SELECT account, keyword, received_at, email FROM email_keyword)
+        UNION SELECT 'e' || email FROM (
+            SELECT account, keyword, received_at, email FROM email_keyword
+            EXCEPT SELECT account, keyword, received_at, email FROM told)
+        """,
+    ),
+    (
+        "Emails in a Mailbox that is not there",
+        "SELECT 'e' || email FROM email_mailbox WHERE mailbox NOT IN (SELECT key FROM mailbox)",
+    ),
+    ("Emails without content", "SELECT 'e' || key FROM email WHERE key NOT IN (SELECT email FROM email_content)"),
+    ("Contents without an Email", "SELECT 'e' || email FROM email_content WHERE email NOT IN (SELECT key FROM email)"),
+    ("Emails without their message", "SELECT 'e' || key FROM email WHERE blob NOT IN (SELECT key FROM blob)"),
+    (
+        "Emails whose message is not kept for them",
+        "SELECT 'e' || key FROM email AS e WHERE NOT EXISTS (SELECT 1 FROM blob_use AS u WHERE u.blob = e.blob "
+        "AND u.account = e.account AND u.type = 'Email' AND u.object = e.key)",
+    ),
+    ("Emails without a Thread", "SELECT 'e' || key FROM email WHERE thread NOT IN (SELECT key FROM thread)"),
+    ("Threads without an Email", "SELECT 't' || key FROM thread WHERE key NOT IN (SELECT thread FROM email)"),
+    (
+        "Emails that no search can find",
+        "SELECT 'e' || key FROM email WHERE key NOT IN (SELECT id FROM email_search_docsize)",
+    ),
+)
+
+
+def problems(reader: Reader) -> Iterator[str]:
+    """Yield what is wrong with mail."""
+    for what, sql in RULES:
+        found = [row[0] for row in reader.all(f"SELECT * FROM ({sql}) LIMIT ?", (MOST_SHOWN + 1,))]
+        if found:
+            more = ", …" if len(found) > MOST_SHOWN else ""
+            yield f"{what}: {', '.join(found[:MOST_SHOWN])}{more}."
+    for (account,) in reader.all("SELECT key FROM account"):
+        yield from _counts(reader, account)
+    yield from _index(reader)
+
+
+def _counts(reader: Reader, account: int) -> Iterator[str]:
+    """Count every Mailbox anew and compare."""
+    fresh, kept = counts.count_all(reader, account), counts.kept(reader, account)
+    wrong = sorted(pair for pair in fresh.keys() | kept.keys() if fresh.get(pair) != kept.get(pair))
+    for thread, mailbox in wrong[:MOST_SHOWN]:
+        yield f"Account a{account}: the share of Thread t{thread} in Mailbox m{mailbox} is not as kept."
+    totals: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for (_, mailbox), (emails, unread_emails, unread) in fresh.items():
+        totals[mailbox] = [a + b for a, b in zip(totals[mailbox], (emails, unread_emails, 1, unread), strict=True)]
+    for mailbox, *shown in reader.all(
+        "SELECT key, total_emails, unread_emails, total_threads, unread_threads FROM mailbox WHERE account = ?",
+        (account,),
+    ):
+        if shown != totals[mailbox]:
+            yield f"Mailbox m{mailbox} shows the counts {shown}, and they are {totals[mailbox]}."
+
+
+def _index(reader: Reader) -> Iterator[str]:
+    """Have FTS5 check its own structure. It is written as an INSERT, and changes nothing."""
+    try:
+        reader.connection.execute("INSERT INTO email_search (email_search) VALUES ('integrity-check')")
+    except sqlite3.DatabaseError as error:
+        yield f"The index of words is damaged: {error}."

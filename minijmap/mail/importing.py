@@ -1,0 +1,110 @@
+"""Importing an archive into an account: in batches, safe to repeat, in flat memory.
+
+A message that the account has already, octet for octet, is left alone. Folders of the archive become Mailboxes of the
+same path. Each batch is one transaction, so whatever was counted as imported is on disk. Must not know archive
+formats (`archive`), nor how progress is shown.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from minijmap.mail import counts, ingest
+from minijmap.mail.archive import ArchivedMessage, ArchiveFailure, Item
+from minijmap.mail.capability import DEEPEST_MAILBOX, LONGEST_MAILBOX_NAME
+from minijmap.mail.ingest import ParsedEmail
+from minijmap.mail.mailbox import add_mailbox, find_child
+from minijmap.store.database import Database, Transaction
+
+BATCH_MESSAGES = 100
+BATCH_OCTETS = 4_000_000
+NEW_SORT_ORDER = 10
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a batch came to. `octets` counts what was read of the archive, `failures` are (where, reason)."""
+
+    imported: int
+    already_there: int
+    failures: list[tuple[str, str]]
+    octets: int
+
+
+def import_archive(
+    database: Database, account: int, items: Iterable[Item], *, mailbox: str | None, now: int
+) -> Iterator[Progress]:
+    """Import items batch by batch. `mailbox` is a path for all of them, None for the archive's own folders.
+
+    `now`, in milliseconds, is when a message arrived of which neither the archive nor a Received field tells.
+    """
+    batch: list[tuple[ArchivedMessage, ParsedEmail]] = []
+    failures: list[tuple[str, str]] = []
+    octets = size = 0
+    for item in items:
+        octets += item.octets
+        if isinstance(item, ArchiveFailure):
+            failures.append((item.where, item.reason))
+        else:
+            batch.append((item, ingest.parse(item.raw)))
+            size += len(item.raw)
+        if len(batch) + len(failures) >= BATCH_MESSAGES or size >= BATCH_OCTETS:
+            yield _store(database, account, batch, failures, octets, mailbox, now)
+            batch, failures, octets, size = [], [], 0, 0
+    if batch or failures or octets:
+        yield _store(database, account, batch, failures, octets, mailbox, now)
+
+
+def _store(
+    database: Database,
+    account: int,
+    batch: list[tuple[ArchivedMessage, ParsedEmail]],
+    failures: list[tuple[str, str]],
+    octets: int,
+    mailbox: str | None,
+    now: int,
+) -> Progress:
+    def job(tx: Transaction) -> tuple[int, int, list[tuple[str, str]]]:
+        threads, there, refused = [], 0, []
+        for item, parsed in batch:
+            if ingest.email_with_blob(tx, account, parsed.blob) is not None:
+                there += 1
+                continue
+            try:
+                target = _target(tx, account, mailbox or item.folder)
+            except _BadFolder as error:
+                refused.append((item.where, str(error)))
+                continue
+            known = item.received_at if item.received_at is not None else parsed.arrived_at
+            received_at = now if known is None else min(known, now)
+            added = ingest.add(
+                tx, account, parsed, mailboxes=[target], keywords=sorted(item.keywords), received_at=received_at
+            )
+            threads.append(added.thread)
+        counts.recount(tx, account, threads)
+        return len(threads), there, refused
+
+    imported, there, refused = database.write(job) if batch else (0, 0, [])
+    return Progress(imported, there, [*failures, *refused], octets)
+
+
+class _BadFolder(Exception):
+    """A folder of the archive can't be a Mailbox."""
+
+
+def _target(tx: Transaction, account: int, path: str | None) -> int:
+    """Return the Mailbox of a path, made if it is not there; None and any spelling of INBOX are the Inbox."""
+    levels = [level for level in (path or "").split("/") if level]
+    if not levels or [level.lower() for level in levels] == ["inbox"]:
+        return ingest.inbox(tx, account)
+    if len(levels) > DEEPEST_MAILBOX or any(len(level.encode()) > LONGEST_MAILBOX_NAME for level in levels):
+        raise _BadFolder(
+            f"its folder can't be a mailbox: a name may have {LONGEST_MAILBOX_NAME} octets, "
+            f"and a path {DEEPEST_MAILBOX} levels."
+        )
+    parent: int | None = None
+    for level in levels:
+        key = find_child(tx, account, level, parent)
+        if key is None:
+            key = add_mailbox(tx, account, level, None, NEW_SORT_ORDER, parent)
+        parent = key
+    return parent or 0

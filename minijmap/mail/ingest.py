@@ -1,0 +1,211 @@
+"""Mail coming in: one parse, then one transaction (DESIGN §3).
+
+`parse` does all the work that needs no transaction; `add` writes an Email's rows; `deliver` and `Email/import` use
+both. The octets are kept exactly as they came. Must not know where a message comes from.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from minijmap.jmap import dates
+from minijmap.mail import body, counts, headers, message, search, text, threading
+from minijmap.store import blobs, documents
+from minijmap.store.blobs import PackedBlob
+from minijmap.store.database import Database, Reader, Transaction
+from minijmap.store.documents import Collection
+
+EMAILS = Collection("email", "Email")
+MOST_SORT_CHARACTERS = 255
+MOST_ADDRESS_CHARACTERS = 50_000
+"""Characters of one address field that go to the index of words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedEmail:
+    """A message, read once: everything that its rows will hold."""
+
+    blob: PackedBlob
+    listed: Mapping[str, Any]
+    """The properties that a list shows, but for those that its place in the account gives."""
+    rest: str
+    """All header fields and the body's structure, as JSON."""
+    words: tuple[str, ...]
+    """What the index gets: from, to, cc, bcc, subject, body, names of attachments, header fields."""
+    references: list[int]
+    sort_keys: tuple[str, str, str]
+    """From, To and base subject, as RFC 8621 §4.4.2 sorts by them."""
+    sent_at: int | None
+    arrived_at: int | None
+    """When its newest Received field says that it arrived; both in milliseconds."""
+
+
+def parse(raw: bytes) -> ParsedEmail:
+    """Read a message. Any octets are a message of some kind: nothing is refused here."""
+    root = message.parse(raw)
+    convenience = {name: headers.parse_property(source).value(root.headers) for name, source in CONVENIENCE.items()}
+    bodies = body.classify(root)
+    has_attachment = body.has_attachment(bodies, body.cited_cids(raw, bodies) if bodies.attachments else None)
+    stored = message.to_json(root)
+    subject = text.base_subject(convenience["subject"] or "")
+    own, parents = convenience["messageId"] or [], convenience["references"] or []
+    nearest = [*own, *(convenience["inReplyTo"] or []), *reversed(parents)]
+    return ParsedEmail(
+        blob=blobs.pack(raw),
+        listed={
+            "size": len(raw),
+            "hasAttachment": has_attachment,
+            **convenience,
+            "preview": body.preview_of(raw, root),
+        },
+        rest=documents.dump({"headers": stored["h"], "structure": stored["p"]}),
+        words=(
+            *(_address_words(convenience[name]) for name in ("from", "to", "cc", "bcc")),
+            convenience["subject"] or "",
+            body.search_text(raw, root),
+            "\n".join(body.attachment_names(root)),
+            search.header_words(root.headers),
+        ),
+        references=threading.reference_hashes(nearest, subject),
+        sort_keys=(_sort_name(convenience["from"]), _sort_name(convenience["to"]), subject[:MOST_SORT_CHARACTERS]),
+        sent_at=_milliseconds(convenience["sentAt"]),
+        arrived_at=_arrival(root.headers),
+    )
+
+
+CONVENIENCE = {
+    "messageId": "header:Message-ID:asMessageIds",
+    "inReplyTo": "header:In-Reply-To:asMessageIds",
+    "references": "header:References:asMessageIds",
+    "sender": "header:Sender:asAddresses",
+    "from": "header:From:asAddresses",
+    "to": "header:To:asAddresses",
+    "cc": "header:Cc:asAddresses",
+    "bcc": "header:Bcc:asAddresses",
+    "replyTo": "header:Reply-To:asAddresses",
+    "subject": "header:Subject:asText",
+    "sentAt": "header:Date:asDate",
+}
+"""The convenience properties, and the header properties that they are short for (RFC 8621 §4.1.3)."""
+
+
+def _address_words(addresses: list[dict[str, Any]] | None) -> str:
+    words = "\n".join(f"{one['name'] or ''} {one['email']}" for one in addresses or ())
+    return words[:MOST_ADDRESS_CHARACTERS]
+
+
+def _sort_name(addresses: list[dict[str, Any]] | None) -> str:
+    """Return the name, or else the address, of the first mailbox (RFC 8621 §4.4.2)."""
+    if not addresses:
+        return ""
+    name: str = addresses[0]["name"] or addresses[0]["email"]
+    return name[:MOST_SORT_CHARACTERS]
+
+
+def _arrival(fields: headers.Headers) -> int | None:
+    """Return the date of the first Received field, which is the newest (RFC 5321 §4.4), in milliseconds."""
+    received = headers.find_all(fields, "Received")
+    return _milliseconds(headers.as_date(received[0].rpartition(";")[2])) if received else None
+
+
+def _milliseconds(date: str | None) -> int | None:
+    try:
+        return None if date is None else dates.parse_date(date)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Added:
+    """An Email that was stored."""
+
+    key: int
+    thread: int
+
+
+def add(
+    tx: Transaction,
+    account: int,
+    parsed: ParsedEmail,
+    *,
+    mailboxes: Sequence[int],
+    keywords: Iterable[str],
+    received_at: int,
+) -> Added:
+    """Store an Email. The caller recounts its thread when it has stored all it has (see `counts.recount`).
+
+    `mailboxes` are keys of the account's Mailboxes, at least one; `received_at` is in milliseconds.
+    """
+    flags = dict.fromkeys(keywords, True)
+    blob = blobs.store(tx, parsed.blob)
+    thread = threading.find_or_create(tx, account, parsed.references)
+    from_key, to_key, subject_key = parsed.sort_keys
+    state = {"keywords": flags, "mailboxIds": {f"m{mailbox}": True for mailbox in mailboxes}}
+    key = documents.insert(
+        tx,
+        EMAILS,
+        account,
+        state,
+        {
+            "thread": thread,
+            "blob": blob,
+            "received_at": received_at,
+            "sent_at": parsed.sent_at,
+            "size": parsed.listed["size"],
+            "has_attachment": int(parsed.listed["hasAttachment"]),
+            "from_key": from_key,
+            "to_key": to_key,
+            "subject_key": subject_key,
+        },
+    )
+    placed = {
+        "blobId": parsed.blob.blob_id,
+        "threadId": f"t{thread}",
+        "receivedAt": dates.format_utc_date(received_at),
+    }
+    tx.execute(
+        "INSERT INTO email_content VALUES (?, ?, ?)", (key, documents.dump({**placed, **parsed.listed}), parsed.rest)
+    )
+    tx.many("INSERT INTO email_mailbox VALUES (?, ?, ?, ?)", [(one, received_at, key, thread) for one in mailboxes])
+    tx.many("INSERT INTO email_keyword VALUES (?, ?, ?, ?)", [(account, one, received_at, key) for one in flags])
+    tx.execute(
+        'INSERT INTO email_search (rowid, "from", "to", cc, bcc, subject, body, attachments, headers) '
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (key, *parsed.words),
+    )
+    blobs.add_use(tx, blob, account, EMAILS.type_name, key)
+    return Added(key, thread)
+
+
+def email_with_blob(reader: Reader, account: int, blob: PackedBlob) -> int | None:
+    """Return the key of the account's Email that has just these octets, or None."""
+    key = reader.value(
+        "SELECT e.key FROM blob CROSS JOIN email AS e ON e.blob = blob.key WHERE blob.digest = ? AND e.account = ?",
+        (blob.digest, account),
+    )
+    return None if key is None else int(key)
+
+
+def inbox(tx: Transaction, account: int) -> int:
+    """Return the key of the Inbox; one is made if the user has none, for mail must go somewhere."""
+    key = counts.mailbox_with_role(tx, account, "inbox")
+    if key is None:
+        from minijmap.mail.mailbox import add_mailbox
+
+        key = add_mailbox(tx, account, "Inbox", "inbox", 1)
+    return key
+
+
+def deliver(database: Database, raw: bytes, accounts: Sequence[int], received_at: int) -> None:
+    """Put a message that has arrived into the Inbox of each account. On disk when this returns.
+
+    `received_at` is in milliseconds. All of the accounts get it, or (if this raises) none.
+    """
+    parsed = parse(raw)
+
+    def job(tx: Transaction) -> None:
+        for account in accounts:
+            added = add(tx, account, parsed, mailboxes=[inbox(tx, account)], keywords=(), received_at=received_at)
+            counts.recount(tx, account, [added.thread])
+
+    database.write(job)

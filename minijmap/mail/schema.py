@@ -1,0 +1,111 @@
+"""The tables of mail (DESIGN §4), and what they promise each other.
+
+`email` is the narrow row that changes; `email_content` never does, in two parts: what a list shows, and the rest. The
+other tables are kept beside them in the same transaction: `email_mailbox` and `email_keyword` are where queries walk,
+`mailbox_thread` is from where a mailbox's counts are kept, `email_search` is the index of words. `minijmap check`
+makes all of them anew and compares.
+"""
+
+from minijmap.store.schema import Migration
+
+MAIL_MIGRATIONS = (
+    Migration(
+        "mail-1",
+        """
+        CREATE TABLE mailbox (
+            key INTEGER PRIMARY KEY AUTOINCREMENT,
+            account INTEGER NOT NULL,
+            created INTEGER NOT NULL,
+            changed INTEGER NOT NULL,
+            reshaped INTEGER NOT NULL DEFAULT 0,    -- the last change of anything but counts (RFC 8621 §2.2)
+            doc TEXT NOT NULL,
+            total_emails INTEGER NOT NULL DEFAULT 0,
+            unread_emails INTEGER NOT NULL DEFAULT 0,
+            total_threads INTEGER NOT NULL DEFAULT 0,
+            unread_threads INTEGER NOT NULL DEFAULT 0,
+            name TEXT GENERATED ALWAYS AS (doc ->> '$.name') VIRTUAL,
+            parent TEXT GENERATED ALWAYS AS (doc ->> '$.parentId') VIRTUAL,
+            role TEXT GENERATED ALWAYS AS (doc ->> '$.role') VIRTUAL,
+            sort_order INTEGER GENERATED ALWAYS AS (doc ->> '$.sortOrder') VIRTUAL,
+            is_subscribed INTEGER GENERATED ALWAYS AS (doc ->> '$.isSubscribed') VIRTUAL
+        ) STRICT;
+        CREATE INDEX mailbox_created ON mailbox (account, created);
+        CREATE INDEX mailbox_changed ON mailbox (account, changed);
+        CREATE INDEX mailbox_name ON mailbox (account, parent, name);
+        CREATE INDEX mailbox_role ON mailbox (account, role);
+        CREATE TABLE thread (
+            key INTEGER PRIMARY KEY AUTOINCREMENT,
+            account INTEGER NOT NULL,
+            created INTEGER NOT NULL,
+            changed INTEGER NOT NULL,
+            doc TEXT NOT NULL DEFAULT '{}'
+        ) STRICT;
+        CREATE INDEX thread_created ON thread (account, created);
+        CREATE INDEX thread_changed ON thread (account, changed);
+        CREATE TABLE thread_reference (             -- which threads a (message id, base subject) is known in
+            account INTEGER NOT NULL,
+            hash INTEGER NOT NULL,
+            thread INTEGER NOT NULL,
+            PRIMARY KEY (account, hash, thread)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX thread_reference_thread ON thread_reference (thread);
+        CREATE TABLE email (
+            key INTEGER PRIMARY KEY AUTOINCREMENT,
+            account INTEGER NOT NULL,
+            created INTEGER NOT NULL,
+            changed INTEGER NOT NULL,
+            thread INTEGER NOT NULL,
+            blob INTEGER NOT NULL,
+            received_at INTEGER NOT NULL,           -- milliseconds
+            sent_at INTEGER,                        -- milliseconds
+            size INTEGER NOT NULL,                  -- octets
+            has_attachment INTEGER NOT NULL,
+            from_key TEXT NOT NULL,                 -- what RFC 8621 §4.4.2 sorts by
+            to_key TEXT NOT NULL,
+            subject_key TEXT NOT NULL,
+            doc TEXT NOT NULL,                      -- {"keywords": …, "mailboxIds": …}
+            unread INTEGER GENERATED ALWAYS AS (
+                doc ->> '$.keywords."$seen"' IS NULL AND doc ->> '$.keywords."$draft"' IS NULL) VIRTUAL
+        ) STRICT;
+        CREATE INDEX email_created ON email (account, created);
+        CREATE INDEX email_changed ON email (account, changed);
+        CREATE INDEX email_received ON email (account, received_at, key);
+        CREATE INDEX email_thread ON email (thread, received_at, key);
+        CREATE INDEX email_blob ON email (blob);
+        CREATE TABLE email_content (
+            email INTEGER PRIMARY KEY,
+            list TEXT NOT NULL,                     -- the properties that a list shows, as JSON
+            rest TEXT NOT NULL                      -- {"headers": [[name, raw value], …], "structure": …}
+        ) STRICT;
+        CREATE TABLE email_mailbox (
+            mailbox INTEGER NOT NULL,
+            received_at INTEGER NOT NULL,
+            email INTEGER NOT NULL,
+            thread INTEGER NOT NULL,
+            PRIMARY KEY (mailbox, received_at, email)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX email_mailbox_email ON email_mailbox (email);
+        CREATE INDEX email_mailbox_thread ON email_mailbox (mailbox, thread, received_at, email);
+        CREATE TABLE email_keyword (
+            account INTEGER NOT NULL,
+            keyword TEXT NOT NULL,
+            received_at INTEGER NOT NULL,
+            email INTEGER NOT NULL,
+            PRIMARY KEY (account, keyword, received_at, email)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE mailbox_thread (
+            thread INTEGER NOT NULL,
+            mailbox INTEGER NOT NULL,
+            emails INTEGER NOT NULL,
+            unread_emails INTEGER NOT NULL,
+            unread INTEGER NOT NULL,                -- 1: counts as an unread Thread in this Mailbox
+            PRIMARY KEY (thread, mailbox)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX mailbox_thread_mailbox ON mailbox_thread (mailbox);
+        CREATE VIRTUAL TABLE email_search USING fts5 (
+            "from", "to", cc, bcc, subject, body, attachments, headers,
+            content = '', tokenize = "unicode61 remove_diacritics 2"
+        );
+        """,
+    ),
+)

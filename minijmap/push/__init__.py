@@ -1,0 +1,1 @@
+"""Push: who hears of a change (RFC 8620 §7)."""
