@@ -12,7 +12,7 @@ from minijmap.jmap.engine import Engine, Limits
 from minijmap.jmap.session import login_of
 from minijmap.mail import ingest
 from minijmap.server import families, open_database
-from minijmap.store.accounts import User
+from minijmap.store import accounts
 
 CORE, MAIL = "urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"
 START = 1_767_225_600  # 2026-01-01T00:00:00Z
@@ -25,7 +25,7 @@ class House:
         self.now = float(START)
         self.announced: list[dict[int, dict[str, int]]] = []
         self.database = open_database(folder, self.announced.append)
-        self.users: dict[str, User] = {
+        self.users: dict[str, accounts.User] = {
             address: users.add_user(self.database, address, name, "secret", START * 1000)
             for address, name in (("alice@example.com", "Alice"), ("bob@example.com", "Bob"))
         }
@@ -46,7 +46,9 @@ class House:
         answered: dict[str, Any] = json.loads(self.engine.handle(login_of(self.users[user]), body))
         return answered
 
-    def request(self, *calls: Any, using: tuple[str, ...] = (CORE, MAIL), user: str = "alice@example.com", **more: Any) -> list[Any]:
+    def request(
+        self, *calls: Any, using: tuple[str, ...] = (CORE, MAIL), user: str = "alice@example.com", **more: Any
+    ) -> list[Any]:
         """Answer method calls; return `methodResponses`. `created_ids` is given as createdIds."""
         request = {"using": list(using), "methodCalls": list(calls)}
         if "created_ids" in more:
@@ -54,7 +56,9 @@ class House:
         responses: list[Any] = self.answer(request, user)["methodResponses"]
         return responses
 
-    def call(self, name: str, arguments: dict[str, Any] | None = None, user: str = "alice@example.com") -> dict[str, Any]:
+    def call(
+        self, name: str, arguments: dict[str, Any] | None = None, user: str = "alice@example.com"
+    ) -> dict[str, Any]:
         """Make one call in the user's account; return the response's arguments (an error's too, with its type)."""
         given = {"accountId": self.account(user), **(arguments or {})}
         (answered,) = self.request([name, given, "c1"], user=user)

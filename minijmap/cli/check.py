@@ -1,4 +1,4 @@
-"""`minijmap check`: is everything in the file as it should be?"""
+"""`minijmap check`: whether everything in the file is as it should be."""
 
 import contextlib
 import sys
@@ -19,6 +19,8 @@ def command(place: Place, file: Path | None) -> None:
     All that is kept to be fast is made anew and compared. Nothing is changed; it works while the server runs. Each
     problem is one line, and the exit status is 1 if there is any.
     """
+    import sqlite_utils
+
     from minijmap.mail import check as mail_check
     from minijmap.server import FILE_NAME, open_checked
     from minijmap.store import check as store_check
@@ -36,7 +38,8 @@ def command(place: Place, file: Path | None) -> None:
             for problem in problems(reader):
                 found += 1
                 click.echo(problem)
-        emails, blobs = (reader.value(f"SELECT count(*) FROM {table}") for table in ("email", "blob"))
+        tables = sqlite_utils.Database(connection)
+        emails, blobs = tables["email"].count, tables["blob"].count
         connection.execute("ROLLBACK")
     click.echo(f"{path}: {emails} Emails, {blobs} blobs, {found or 'no'} problem{'' if found == 1 else 's'}.")
     if found:

@@ -44,7 +44,9 @@ class Response:
     def values(self) -> Any:
         """Return the arguments as Python values: what was spliced as JSON is parsed when a reference asks for it."""
         if self.plain is None:
-            self.plain = orjson.loads(orjson.dumps(self.arguments))
+            listed = self.arguments.get("list")
+            spliced = isinstance(listed, list) and any(isinstance(one, orjson.Fragment) for one in listed)
+            self.plain = orjson.loads(orjson.dumps(self.arguments)) if spliced else self.arguments
         return self.plain
 
 

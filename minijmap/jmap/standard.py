@@ -36,19 +36,18 @@ def get(call: Call, data_type: DataType) -> dict[str, Any]:
     names = _names(data_type, arguments["properties"])
     limit = call.engine.limits.max_objects_in_get
     reader = call.reader()
-    ids, keys = arguments["ids"], None
-    if ids is not None:
-        ids = list(dict.fromkeys(ids))
-        keys = {key: one for one in ids if (key := data_type.key_of(one)) is not None}
-    if (_count(reader, data_type, access.account, limit) if ids is None else len(ids)) > limit:
+    ids = arguments["ids"]
+    keys = None if ids is None else {one: data_type.key_of(one) for one in ids}
+    if (_count(reader, data_type, access.account, limit) if keys is None else len(keys)) > limit:
         raise RequestTooLarge(f"{call.name} answers with at most {limit} objects.")  # maxObjectsInGet
-    fetched = data_type.fetch(call, access, None if keys is None else list(keys), names, arguments)
+    wanted = None if keys is None else [key for key in keys.values() if key is not None]
+    fetched = data_type.fetch(call, access, wanted, names, arguments)
     found = set(fetched.keys)
     return {
         "accountId": access.account_id,
         "state": str(reader.state(access.account, data_type.collection.type_name)),
         "list": fetched.objects,
-        "notFound": [one for one in ids or () if data_type.key_of(one) not in found],
+        "notFound": [one for one, key in (keys or {}).items() if key not in found],
     }
 
 

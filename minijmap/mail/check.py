@@ -49,8 +49,11 @@ RULES = (
     ("Emails without their message", "SELECT 'e' || key FROM email WHERE blob NOT IN (SELECT key FROM blob)"),
     (
         "Emails whose message is not kept for them",
-        "SELECT 'e' || key FROM email AS e WHERE NOT EXISTS (SELECT 1 FROM blob_use AS u WHERE u.blob = e.blob "
-        "AND u.account = e.account AND u.type = 'Email' AND u.object = e.key)",
+        """
+        SELECT 'e' || key FROM email AS e WHERE NOT EXISTS (
+            SELECT 1 FROM blob_use AS u
+            WHERE u.blob = e.blob AND u.account = e.account AND u.type = 'Email' AND u.object = e.key)
+        """,
     ),
     ("Emails without a Thread", "SELECT 'e' || key FROM email WHERE thread NOT IN (SELECT key FROM thread)"),
     ("Threads without an Email", "SELECT 't' || key FROM thread WHERE key NOT IN (SELECT thread FROM email)"),

@@ -41,7 +41,7 @@ KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|~]{1,255}\Z")
 
 
 class Keyword(Kind):
-    """A keyword: 1–255 visible ASCII characters, but for ( ) { ] % * " and \\, in lower case (RFC 8621 §4.1.1)."""
+    r"""A keyword: 1-255 visible ASCII characters, but for ( ) { ] % * " and \, in lower case (RFC 8621 §4.1.1)."""
 
     name = "a keyword"
 

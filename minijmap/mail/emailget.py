@@ -28,7 +28,7 @@ DEFAULT_PROPERTIES = (*LIST_PROPERTIES, "bodyValues", "textBody", "htmlBody", "a
 
 STATE_JSON = '\'{"id":"e\' || e.key || \'","threadId":"t\' || e.thread || \'",\' || substr(e.doc, 2)'
 LIST_JSON = "'{\"id\":\"e' || e.key || '\",' || substr(e.doc, 2, length(e.doc) - 2) || ',' || substr(c.list, 2)"
-WHOLE_JSON = "'{\"id\":\"e' || e.key || '\",\"stored\":' || c.rest || ',' || substr(e.doc, 2, length(e.doc) - 2) || ',' || substr(c.list, 2)"
+WHOLE_JSON = LIST_JSON.replace("'\",'", "'\",\"stored\":' || c.rest || ','")
 NARROW = "email AS e ON e.key = asked.value"
 WIDE = f"{NARROW} CROSS JOIN email_content AS c ON c.email = e.key"
 

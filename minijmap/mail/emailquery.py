@@ -208,7 +208,8 @@ def _start(node: FilterNode | None, account: int) -> tuple[Start, FilterNode | N
     queries = [search.match_query(name, text) for name, text in words]
     if queries and None not in queries:
         match = " AND ".join(f"({query})" for query in queries)
-        source = "(SELECT rowid AS email FROM email_search WHERE email_search MATCH ?) AS d CROSS JOIN email AS e ON e.key = d.email"
+        hits = "(SELECT rowid AS email FROM email_search WHERE email_search MATCH ?) AS d"
+        source = f"{hits} CROSS JOIN email AS e ON e.key = d.email"
         start = Start(source, Condition("e.account = ?", (match, account)), "e.key", "e.received_at", "e.thread")
         return start, _without(node, frozenset(search.COLUMNS))
     if len(top.get("inMailbox", ())) == 1:
@@ -400,8 +401,8 @@ def with_threads(reader: Reader, account: int, since: int, own: Touched) -> Touc
     threads = [*changed.created, *changed.updated] if changed else []
     mates = orjson.loads(
         reader.value(
-            "WITH touched(thread) AS (SELECT value FROM json_each(?1) UNION SELECT e.thread FROM json_each(?2) AS asked "
-            "CROSS JOIN email AS e ON e.key = asked.value) "
+            "WITH touched(thread) AS (SELECT value FROM json_each(?1) UNION "
+            "SELECT e.thread FROM json_each(?2) AS asked CROSS JOIN email AS e ON e.key = asked.value) "
             "SELECT json_group_array(e.key) FROM touched CROSS JOIN email AS e ON e.thread = touched.thread",
             (documents.dump(threads), documents.dump(own.new)),
         )

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 ROLES = frozenset(
     # The IANA registry of mailbox name attributes in lower case (RFC 8457), with RFC 9979's additions.
-    "all archive drafts flagged important inbox junk memos scheduled sent snoozed subscribed trash templates".split()
+    ("all", "archive", "drafts", "flagged", "important", "inbox", "junk", "memos", "scheduled", "sent", "snoozed")
+    + ("subscribed", "trash")
 )
 RIGHTS = (
     '{"mayReadItems":true,"mayAddItems":true,"mayRemoveItems":true,"maySetSeen":true,"maySetKeywords":true,'
@@ -76,10 +77,8 @@ def find_child(reader: Reader, account: int, name: str, parent: int | None) -> i
 
 def _contains(column: str) -> Any:
     def build(scope: Scope, value: str) -> Condition:
-        return Condition(
-            f"instr(collate_key('{collation.DEFAULT}', {scope.alias}.{column}), collate_key('{collation.DEFAULT}', ?)) > 0",
-            (value,),
-        )
+        inside = f"collate_key('{collation.DEFAULT}', {scope.alias}.{column})"
+        return Condition(f"instr({inside}, collate_key('{collation.DEFAULT}', ?)) > 0", (value,))
 
     return build
 

@@ -268,7 +268,7 @@ class Database:
         try:
             result = job.function(transaction)
             transaction.flush()
-        except BaseException as problem:  # noqa: BLE001 - handed to the thread that waits, which raises it
+        except BaseException as problem:
             if not self._connection.in_transaction:
                 # SQLite rolled everything back by itself (disk full, out of memory): the whole group has failed.
                 raise sqlite3.OperationalError(str(problem)) from problem

@@ -1,0 +1,139 @@
+"""The server seen through jmapc, a client that nobody here wrote.
+
+It speaks https alone, so TLS ends in front of the server.
+"""
+
+import ssl
+from urllib.parse import urlsplit
+
+import pytest
+import trustme
+from jmapc import Client, EmailQueryFilterCondition, MailboxQueryFilterCondition, Ref
+from jmapc.methods import (
+    CoreEcho,
+    CustomMethod,
+    EmailChanges,
+    EmailGet,
+    EmailGetResponse,
+    EmailQuery,
+    EmailSet,
+    MailboxChanges,
+    MailboxGet,
+    MailboxQuery,
+    MailboxSet,
+    ThreadGet,
+)
+from jmapc.models import Comparator, Mailbox
+
+from tests.wire.running import ALICE
+from tests.wire.tls import TlsFront
+
+
+@pytest.fixture
+def server(start, folder, tmp_path, monkeypatch):
+    """A server behind TLS with three messages, two of them a thread. `server.front` is where TLS is."""
+    authority = trustme.CA()
+    bundle = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(bundle)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    front = TlsFront(context)
+    (folder / "minijmap.toml").write_text(f'public_url = "https://localhost:{front.port}"\n')
+    running = start()
+    front.target_port = urlsplit(running.url).port
+    running.front = front
+    for number, (subject, references) in enumerate(
+        (("Plans", ""), ("Other", ""), ("Re: Plans", "References: <0@example.org>\r\n"))
+    ):
+        running.send(
+            f"From: Zoe <zoe@example.org>\r\nTo: {ALICE}\r\nSubject: {subject}\r\nMessage-ID: <{number}@example.org>\r\n"
+            f"{references}\r\nBody number {number}\r\n".encode()
+        )
+    yield running
+    front.close()
+
+
+@pytest.fixture
+def client(server):
+    """A jmapc client signed in as Alice."""
+    client = Client.create_with_password(f"localhost:{server.front.port}", ALICE, "secret")
+    yield client
+    client.requests_session.close()
+
+
+def test_the_session_and_echo(client, server):
+    """The client takes the Session, finds its account, and an echo comes back."""
+    assert client.account_id == "a1"
+    assert client.jmap_session.username == ALICE
+    assert client.jmap_session.api_url == f"https://localhost:{server.front.port}/jmap/api"
+    assert client.request(CoreEcho(data={"hello": "world"})).data == {"hello": "world"}
+
+
+def test_mailboxes_are_found_made_renamed_and_destroyed(client):
+    """The life of a Mailbox."""
+    found = client.request(MailboxQuery(filter=MailboxQueryFilterCondition(role="inbox")))
+    assert client.request(MailboxGet(ids=found.ids)).data[0].name == "Inbox"
+
+    made = client.request(MailboxSet(create={"new": Mailbox(name="Letters")})).created["new"].id
+    changes = client.request(MailboxChanges(since_state=client.request(MailboxGet(ids=[])).state))
+    assert (changes.created, changes.updated, changes.destroyed) == ([], [], [])
+    assert client.request(MailboxSet(update={made: {"name": "Post"}})).updated == {made: None}
+    assert client.request(MailboxGet(ids=[made])).data[0].name == "Post"
+    assert client.request(MailboxSet(destroy=[made])).destroyed == [made]
+
+
+def test_the_inbox_is_opened_in_one_request(client):
+    """Query, get and threads with result references, as a mail client opens a folder."""
+    inbox = client.request(MailboxQuery(filter=MailboxQueryFilterCondition(role="inbox"))).ids[0]
+    query, emails, threads = client.request(
+        [
+            EmailQuery(
+                filter=EmailQueryFilterCondition(in_mailbox=inbox),
+                sort=[Comparator(property="receivedAt", is_ascending=False)],
+                collapse_threads=True,
+                limit=10,
+            ),
+            EmailGet(ids=Ref("/ids"), properties=["threadId", "subject", "from", "receivedAt"]),
+            ThreadGet(ids=Ref("/list/*/threadId")),
+        ]
+    )
+    assert len(query.response.ids) == 2
+    assert [(email.subject, email.mail_from[0].email) for email in emails.response.data] == [
+        ("Re: Plans", "zoe@example.org"),
+        ("Other", "zoe@example.org"),
+    ]
+    assert sorted(len(thread.email_ids) for thread in threads.response.data) == [1, 2]
+
+
+def test_bodies_keywords_changes_and_destruction(client):
+    """A message is read, marked, seen in /changes, searched and destroyed."""
+    (found,) = client.request(EmailQuery(filter=EmailQueryFilterCondition(text='"number 1"'))).ids
+    got = client.request(EmailGet(ids=[found], fetch_text_body_values=True))
+    assert isinstance(got, EmailGetResponse)
+    email = got.data[0]
+    assert email.body_values[email.text_body[0].part_id].value == "Body number 1\n"
+
+    client.request(EmailSet(update={found: {"keywords/$flagged": True}}))
+    assert client.request(EmailQuery(filter=EmailQueryFilterCondition(has_keyword="$flagged"))).ids == [found]
+    assert client.request(EmailChanges(since_state=got.state)).updated == [found]
+    assert client.request(EmailSet(destroy=[found])).destroyed == [found]
+    assert client.request(EmailChanges(since_state=got.state)).destroyed == [found]
+
+
+def test_blobs_go_up_and_come_down(client, tmp_path):
+    """A file is uploaded, imported as an Email, and its octets are what they were."""
+    path = tmp_path / "letter.eml"
+    path.write_bytes(b"Subject: Uploaded\r\n\r\nfrom a file\r\n")
+    blob = client.upload_blob(path)
+    inbox = client.request(MailboxQuery(filter=MailboxQueryFilterCondition(role="inbox"))).ids[0]
+    importing = CustomMethod(
+        data={"accountId": client.account_id, "emails": {"n": {"blobId": blob.id, "mailboxIds": {inbox: True}}}}
+    )
+    importing.jmap_method = "Email/import"
+    importing.using = {"urn:ietf:params:jmap:mail"}
+    answer = client.request(importing).data
+    assert answer["created"]["n"]["size"] == blob.size
+    email = client.request(EmailGet(ids=[answer["created"]["n"]["id"]])).data[0]
+    client.download_attachment(email.text_body[0], tmp_path / "body.txt")
+    assert (tmp_path / "body.txt").read_bytes() == b"from a file\r\n"
