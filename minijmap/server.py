@@ -121,6 +121,8 @@ class Server:
 
     def _start_listeners(self, opened: contextlib.ExitStack) -> dict[str, Address]:
         settings = self._settings
+        if settings.smtp is None and settings.http is None:
+            raise StartError("There is nothing to serve: both http and smtp are off.")
         stops: list[Callable[[], None]] = []
         opened.callback(_all_at_once, stops)
         bound: dict[str, Address] = {}
@@ -171,7 +173,9 @@ def _listening(name: str, address: Address, start: Callable[[], tuple[str, int]]
     try:
         return Address(*start())
     except OSError as error:
-        reason = error.strerror or str(error)
+        # asyncio words it in its own way, and a name that can't be looked up has a negative number.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror or str(error)
         raise StartError(
             f"Can't listen for {name} on {address}: {reason}. Another address: --{name} HOST:PORT."
         ) from error

@@ -68,19 +68,18 @@ class _Demo:
 def _add_messages(database: Database, account: int, messages: "Iterable[DemoMessage]") -> None:
     from minijmap.mail import counts, ingest
 
-    parsed = [(ingest.parse(message.raw), message) for message in messages]
-
     def job(tx: Transaction) -> None:
+        # Each is parsed here, not all of them before: nobody waits for the writer yet, and memory does not grow.
         added = [
             ingest.add(
                 tx,
                 account,
-                one,
+                ingest.parse(message.raw),
                 mailboxes=[counts.mailbox_with_role(tx, account, message.folder_role) or ingest.inbox(tx, account)],
                 keywords=message.keywords,
                 received_at=message.received_at,
             )
-            for one, message in parsed
+            for message in messages
         ]
         counts.recount(tx, account, sorted({one.thread for one in added}))
 

@@ -31,8 +31,10 @@ def ask(*, from_stdin: bool) -> tuple[str, bool]:
         password, made = click.prompt("Password", hide_input=True, confirmation_prompt="The same again"), False
     else:
         password, made = secrets.token_urlsafe(GENERATED_OCTETS), True
+    if not password.isprintable():
+        raise click.UsageError("The password must be text in UTF-8, without control characters.")
     if not password:
         raise click.UsageError("The password is empty.")
-    if len(password.encode(errors="surrogateescape")) > MOST_SECRET_OCTETS:
+    if len(password.encode()) > MOST_SECRET_OCTETS:
         raise click.UsageError(f"The password is longer than {MOST_SECRET_OCTETS} octets.")
     return password, made

@@ -7,6 +7,8 @@ import click
 
 from minijmap.cli.data import Place, data_option
 from minijmap.cli.running import listener_options, read_settings, run
+from minijmap.store import accounts
+from minijmap.store.database import Database
 
 
 @click.command(short_help="Run the server.")
@@ -30,4 +32,11 @@ def command(place: Place, /, config_file: Path | None, **flags: str | None) -> N
     file minijmap.toml in the data folder. People are added with: minijmap user add ADDRESS
     """
     settings = read_settings(place.folder, config_file, os.environ, flags)
-    run(settings, place.folder)
+    run(settings, place.folder, prepare=_hint)
+
+
+def _hint(database: Database) -> None:
+    """Tell whoever starts for the first time what comes next."""
+    with database.read() as reader:
+        if not accounts.users(reader):
+            click.echo("Nobody can sign in yet. Add somebody: minijmap user add ADDRESS", err=True)

@@ -24,7 +24,7 @@ def command() -> None:
     """
 
 
-@command.command("add")
+@command.command("add", short_help="Make an app password.")
 @data_option
 @click.argument("address")
 @click.argument("label", callback=_label)
@@ -44,7 +44,7 @@ def add(place: Place, address: str, label: str) -> None:
     click.echo(token)
 
 
-@command.command("list")
+@command.command("list", short_help="List a person's app passwords.")
 @data_option
 @click.argument("address")
 @click.pass_obj
@@ -58,7 +58,7 @@ def list_tokens(place: Place, address: str) -> None:
         click.echo(f"{datetime.fromtimestamp(created / 1000, UTC):%Y-%m-%d %H:%M}  {label}")
 
 
-@command.command("revoke")
+@command.command("revoke", short_help="Revoke an app password.")
 @data_option
 @click.argument("address")
 @click.argument("label")

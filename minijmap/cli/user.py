@@ -8,12 +8,19 @@ import click
 from minijmap.cli import passwords
 from minijmap.cli.data import Place, data_option, opened
 
+MOST_NAME = 255
 _ADDRESS = re.compile(r"[^\s@\"(),:;<>\[\\\]]{1,64}@[^\s@\"(),:;<>\[\\\]/]{1,253}")
 
 
 def _address(_: click.Context, __: click.Parameter, value: str) -> str:
     if not _ADDRESS.fullmatch(value):
         raise click.BadParameter(f"“{value}” is not a mail address such as alice@example.com.")
+    return value
+
+
+def _name(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not value.isprintable() or len(value) > MOST_NAME:
+        raise click.BadParameter(f"a name is one line of at most {MOST_NAME} characters.")
     return value
 
 
@@ -25,10 +32,10 @@ def command() -> None:
     """
 
 
-@command.command("add")
+@command.command("add", short_help="Add a person.")
 @data_option
 @click.argument("address", callback=_address)
-@click.option("--name", default="", help="The person's name, as mail shows it.")
+@click.option("--name", default="", callback=_name, help="The person's name, as mail shows it.")
 @passwords.stdin_option
 @click.pass_obj
 def add(place: Place, address: str, name: str, password_stdin: bool) -> None:
@@ -48,7 +55,7 @@ def add(place: Place, address: str, name: str, password_stdin: bool) -> None:
         click.echo(password)
 
 
-@command.command("list")
+@command.command("list", short_help="List the people.")
 @data_option
 @click.pass_obj
 def list_users(place: Place) -> None:
@@ -61,7 +68,7 @@ def list_users(place: Place) -> None:
         click.echo(f"{user.address}  {user.name}".rstrip())
 
 
-@command.command("password")
+@command.command("password", short_help="Set a person's password.")
 @data_option
 @click.argument("address")
 @passwords.stdin_option
@@ -85,7 +92,7 @@ def password(place: Place, address: str, password_stdin: bool) -> None:
         click.echo(chosen)
 
 
-@command.command("remove")
+@command.command("remove", short_help="Remove a person, and all their mail.")
 @data_option
 @click.argument("address")
 @click.option("--yes", is_flag=True, help="Do not ask.")

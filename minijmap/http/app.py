@@ -110,10 +110,9 @@ def _healthy(engine: Engine) -> Response:
 
 def _finish(cors: Cors, response: Response) -> Response:
     """Add the headers that every answer carries, errors included."""
-    for name, value in cors.headers(request.environ.get("HTTP_ORIGIN")):
-        response.headers[name] = value
-    vary = response.headers.get("Vary")
-    response.headers["Vary"] = f"Origin, {vary}" if vary else "Origin"
+    response.headers.extend(cors.headers(request.environ.get("HTTP_ORIGIN")))
+    if "Vary" not in response.headers:
+        response.headers.add("Vary", "Origin")
     return response
 
 

@@ -73,14 +73,11 @@ def account_of(login: Login, account_id: str) -> Access:
 
 def json_answer(octets: bytes, status: int = 200, cache: str = "no-store") -> Response:
     """Return JSON as an answer to the current request, compressed when that is asked for and worth it."""
-    response = Response(octets, status, content_type=JSON)
-    response.headers["Cache-Control"] = cache
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Vary"] = "Accept-Encoding"
+    headers = [("Cache-Control", cache), ("X-Content-Type-Options", "nosniff"), ("Vary", "Origin, Accept-Encoding")]
     if len(octets) > COMPRESS_FROM and wants_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", "")):
-        response.set_data(gzip.compress(octets, 1, mtime=0))
-        response.headers["Content-Encoding"] = "gzip"
-    return response
+        octets = gzip.compress(octets, 1, mtime=0)
+        headers.append(("Content-Encoding", "gzip"))
+    return Response(octets, status, headers, content_type=JSON)
 
 
 def wants_gzip(accepted: str) -> bool:

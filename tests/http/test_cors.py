@@ -49,7 +49,7 @@ def test_private_network(site):
 
 
 def each_kind_of_answer(site, **headers):
-    """Make a request of every sort: well answered, not signed in, unknown, wrong, too large, …"""
+    """Make a request of every sort: well answered, not signed in, unknown, wrong, too large."""
     yield site.ask("GET", "/jmap/session", **headers)
     yield site.ask("GET", "/jmap/session", signed_in=False, **headers)
     yield site.ask("GET", "/no", **headers)

@@ -31,7 +31,10 @@ def test_taken_port_is_an_error(site):
 
 def test_stop_refuses_and_closes(site):
     """After a stop nobody listens, idle connections are closed, and a second stop changes nothing."""
-    with site.raw() as idle:
+    with site.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") as idle:
+        answer = b""
+        while not answer.endswith(b"ok\n"):
+            answer += idle.recv(65536)
         site.server.stop()
         assert idle.recv(1) == b""
     with pytest.raises(ConnectionRefusedError):
@@ -86,8 +89,9 @@ def test_stop_does_not_wait_for_ever(site, monkeypatch):
     begun = time.monotonic()
     site.server.stop()
     assert time.monotonic() - begun < 2
+    client.join(10)
+    assert not client.is_alive()
     go.set()
-    client.join()
 
 
 def test_ipv6(site):
