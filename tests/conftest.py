@@ -12,7 +12,6 @@ from minijmap.jmap.engine import Engine, Limits
 from minijmap.jmap.session import login_of
 from minijmap.mail import ingest
 from minijmap.server import families, open_database
-from minijmap.store import accounts
 
 CORE, MAIL = "urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"
 START = 1_767_225_600  # 2026-01-01T00:00:00Z
@@ -25,7 +24,7 @@ class House:
         self.now = float(START)
         self.announced: list[dict[int, dict[str, int]]] = []
         self.database = open_database(folder, self.announced.append)
-        self.users: dict[str, accounts.User] = {
+        self.users = {
             address: users.add_user(self.database, address, name, "secret", START * 1000)
             for address, name in (("alice@example.com", "Alice"), ("bob@example.com", "Bob"))
         }

@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "aio": set(),
     "store": set(),
     "jmap": {"store"},
-    **{name: {"jmap", "store"} | TYPES | MIME for name in sorted(TYPES)},
+    **{name: {"jmap", "store", "mail.archive"} | TYPES | MIME for name in sorted(TYPES)},
     **dict.fromkeys(sorted(MIME), MIME),
     "mail.archive": set(),
     "push": {"aio", "jmap", "store"},

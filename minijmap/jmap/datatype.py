@@ -289,6 +289,8 @@ class SetContext:
     call: "Call"
     arguments: Mapping[str, Any]
     prepared: Any = None
+    creation_id: str = ""
+    """Of the object that is being created."""
     notes: dict[str, Any] = field(default_factory=dict)
     """For the type's own use between hooks and `finish`."""
 

@@ -4,6 +4,7 @@ Owns the limits and what is put together once at the start. Must not know HTTP, 
 """
 
 import hashlib
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -52,11 +53,16 @@ class Engine:
         *,
         clock: Callable[[], float] = time.time,
         limits: Limits | None = None,
+        token: Callable[[], str] = secrets.token_urlsafe,
         strict_using: bool = False,
     ) -> None:
-        """Put the families together. `clock` gives seconds since the epoch, as `time.time` does."""
+        """Put the families together.
+
+        `clock` gives seconds since the epoch, as `time.time` does; `token` gives letters and digits nobody can guess.
+        """
         self.database = database
         self.clock = clock
+        self.token = token
         self.limits = limits or Limits()
         self.strict_using = strict_using
         core = Capability(CORE, {**self.limits.members(), "collationAlgorithms": list(collation.COLLATIONS)})

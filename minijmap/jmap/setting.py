@@ -189,6 +189,7 @@ class SetRun:
             with self.context.tx.savepoint():
                 given = self.context.arguments["create"][creation_id]
                 wanted = self.checked(given)
+                self.context.creation_id = creation_id
                 key, more = self.type.create(self.context, wanted)
                 self._constrain(key)
                 said = self._unsaid(key, given)

@@ -4,7 +4,6 @@ How an Email is shown is `emailget`'s, how it is found `emailquery`'s, how it co
 kept beside an Email (DESIGN §4) change here, in the same transaction.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +23,12 @@ from minijmap.jmap.values import (
     String,
     TrueOnly,
     UTCDate,
-    ValueProblem,
     unsigned_int,
 )
 from minijmap.mail import counts, emailget, emailquery, threading
 from minijmap.mail.capability import MAIL, MOST_KEYWORDS_PER_EMAIL, MOST_MAILBOXES_PER_EMAIL
 from minijmap.mail.ingest import EMAILS
+from minijmap.mail.keywords import KEYWORDS, check_truth
 from minijmap.store import blobs, documents
 from minijmap.store.database import Reader, Transaction
 
@@ -37,22 +36,7 @@ if TYPE_CHECKING:
     from minijmap.jmap.call import Call
     from minijmap.jmap.session import Access
 
-KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|~]{1,255}\Z")
-
-
-class Keyword(Kind):
-    r"""A keyword: 1-255 visible ASCII characters, but for ( ) { ] % * " and \, in lower case (RFC 8621 §4.1.1)."""
-
-    name = "a keyword"
-
-    def check(self, value: Any) -> str:
-        """Return it in lower case."""
-        if not isinstance(value, str) or not KEYWORD.match(value):
-            raise ValueProblem('must be 1 to 255 visible ASCII characters without ( ) { ] % * " \\')
-        return value.lower()
-
-
-KEYWORDS = MapOf(Keyword(), TrueOnly())
+SERVER_MADE = frozenset(("id", "blobId", "threadId", "size", "hasAttachment", "preview"))
 MAILBOX_IDS = MapOf(Id(), TrueOnly())
 
 
@@ -127,6 +111,30 @@ class EmailType(DataType):
 
     # /set (RFC 8621 §4.6)
 
+    def may_create(self, name: str) -> bool:
+        """Say whether a client may give a property on create: any but what the server makes (RFC 8621 §4.6)."""
+        return name not in SERVER_MADE
+
+    def created_properties(self) -> Sequence[str]:
+        """Return none: `create` answers with what RFC 8621 §4.6 asks for."""
+        return ("id",)
+
+    def prepare(self, call: "Call", access: "Access", arguments: Mapping[str, Any]) -> Any:
+        """Compose the messages of the Emails to be created."""
+        from minijmap.mail.emailcreate import compose_all
+
+        return compose_all(call, access, arguments["create"] or {})
+
+    def create(self, context: SetContext, wanted: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Store an Email that was composed."""
+        from minijmap.mail import emailcreate, emailimport
+
+        check_limits(wanted)
+        composed = context.prepared[context.creation_id]
+        added = emailcreate.store_composed(context, composed, wanted)
+        context.notes.setdefault("threads", set()).add(added.thread)
+        return added.key, emailimport.shown(added, composed)
+
     def load(self, tx: Transaction, account: int, key: int) -> dict[str, Any] | None:
         """Return what can change of an Email."""
         document = documents.load(tx, EMAILS, account, key)
@@ -147,7 +155,10 @@ class EmailType(DataType):
         tx, account = context.tx, context.account
         check_limits(after)
         keywords, mailbox_ids = after["keywords"], after["mailboxIds"]
-        received_at, thread = tx.one("SELECT received_at, thread FROM email WHERE key = ?", (key,)) or (0, 0)
+        row = tx.one("SELECT received_at, thread, has_attachment FROM email WHERE key = ?", (key,))
+        received_at, thread, has_attachment = row or (0, 0, 0)
+        if keywords != before["keywords"]:
+            check_truth(keywords, bool(has_attachment))
         _change_keywords(tx, account, key, received_at, before["keywords"], keywords)
         if before["mailboxIds"].keys() != mailbox_ids.keys():
             old = {int(one[1:]) for one in before["mailboxIds"]}
@@ -180,6 +191,11 @@ class EmailType(DataType):
         if not emailquery.looks_at_threads(arguments):
             return own
         return emailquery.with_threads(reader, account, since, own)
+
+
+def key_of_email(email_id: str) -> int | None:
+    """Return the key that an Email's id names, or None."""
+    return EmailType().key_of(email_id)
 
 
 def check_limits(email: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from minijmap.jmap import dates
 from minijmap.mail import body, counts, headers, message, search, text, threading
+from minijmap.mail.keywords import of_arrival
 from minijmap.store import blobs, documents
 from minijmap.store.blobs import PackedBlob
 from minijmap.store.database import Database, Reader, Transaction
@@ -44,8 +45,6 @@ def parse(raw: bytes) -> ParsedEmail:
     """Read a message. Any octets are a message of some kind: nothing is refused here."""
     root = message.parse(raw)
     convenience = {name: headers.parse_property(source).value(root.headers) for name, source in CONVENIENCE.items()}
-    bodies = body.classify(root)
-    has_attachment = body.has_attachment(bodies, body.cited_cids(raw, bodies) if bodies.attachments else None)
     stored = message.to_json(root)
     subject = text.base_subject(convenience["subject"] or "")
     own, parents = convenience["messageId"] or [], convenience["references"] or []
@@ -54,7 +53,7 @@ def parse(raw: bytes) -> ParsedEmail:
         blob=blobs.pack(raw),
         listed={
             "size": len(raw),
-            "hasAttachment": has_attachment,
+            "hasAttachment": has_attachment(raw, root),
             **convenience,
             "preview": body.preview_of(raw, root),
         },
@@ -71,6 +70,12 @@ def parse(raw: bytes) -> ParsedEmail:
         sent_at=_milliseconds(convenience["sentAt"]),
         arrived_at=_arrival(root.headers),
     )
+
+
+def has_attachment(raw: bytes, root: message.Part) -> bool:
+    """Return the property of that name (RFC 8621 §4.1.4)."""
+    bodies = body.classify(root)
+    return body.has_attachment(bodies, body.cited_cids(raw, bodies) if bodies.attachments else None)
 
 
 CONVENIENCE = {
@@ -202,10 +207,11 @@ def deliver(database: Database, raw: bytes, accounts: Sequence[int], received_at
     `received_at` is in milliseconds. All of the accounts get it, or (if this raises) none.
     """
     parsed = parse(raw)
+    flags = [of_arrival(parsed.listed["hasAttachment"])]
 
     def job(tx: Transaction) -> None:
         for account in accounts:
-            added = add(tx, account, parsed, mailboxes=[inbox(tx, account)], keywords=(), received_at=received_at)
+            added = add(tx, account, parsed, mailboxes=[inbox(tx, account)], keywords=flags, received_at=received_at)
             counts.recount(tx, account, [added.thread])
 
     database.write(job)

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 ROLES = frozenset(
     # The IANA registry of mailbox name attributes in lower case (RFC 8457), with RFC 9979's additions.
-    ("all", "archive", "drafts", "flagged", "important", "inbox", "junk", "memos", "scheduled", "sent", "snoozed")
-    + ("subscribed", "trash")
+    (
+        *("all", "archive", "drafts", "flagged", "important", "inbox", "junk"),
+        *("memos", "scheduled", "sent", "snoozed", "subscribed", "trash"),
+    )
 )
 RIGHTS = (
     '{"mayReadItems":true,"mayAddItems":true,"mayRemoveItems":true,"maySetSeen":true,"maySetKeywords":true,'

@@ -250,6 +250,7 @@ _SKIPPED: Final = {
 }
 _TAG_NAME: Final = re.compile(r"<(/?)([A-Za-z][^\s/>]{0,40})")
 _TAG_REST: Final = re.compile(r"(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>")
+_WHOLE_TAG: Final = re.compile(_TAG_NAME.pattern + _TAG_REST.pattern)
 _LONG_NUMBER: Final = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{8,});?")
 _WHITE: Final = re.compile(r"\s+")
 _SPACES: Final = re.compile(r"[^\S\n]+")
@@ -302,7 +303,7 @@ def cut_html(html: str, length: int) -> int:
 def _plain(markup: str) -> str:
     if "&" in markup:
         markup = scrub(html_entities.unescape(_LONG_NUMBER.sub(REPLACEMENT, markup)))
-    return _WHITE.sub(" ", markup)
+    return " " if markup.isspace() else _WHITE.sub(" ", markup)
 
 
 def html_to_text(html: str, limit: int) -> str:
@@ -324,12 +325,15 @@ def html_to_text(html: str, limit: int) -> str:
             size += len(piece)
         if start >= len(html):
             break
-        if not _is_markup(html, start):
+        named = _WHOLE_TAG.match(html, start) if tags.patience else None  # most tags are well-formed
+        if named:
+            position = named.end()
+        elif _is_markup(html, start):
+            position = tags.end(start)
+            named = _TAG_NAME.match(html, start)
+        else:
             pieces.append("<")
             position = start + 1
-            continue
-        position = tags.end(start)
-        named = _TAG_NAME.match(html, start)
         if not named:
             continue
         name = named[2].lower()

@@ -14,7 +14,7 @@ from minijmap.store.database import Reader, Transaction
 
 DIGEST_OCTETS = 20
 NO_CODEC, ZLIB = 0, 1
-RANGE = re.compile(r"(0|[1-9][0-9]{0,11})-(0|[1-9][0-9]{0,11})-([nqbu])")
+RANGE = re.compile(r"(0|[1-9][0-9]{0,11})-(0|[1-9][0-9]{0,11})-([nqbu])(?:\Z|-(?=[0-9]))")
 SMALLEST_COMPRESSED = 512
 """Below this many octets compression is not worth its time."""
 KEEP_UPLOADS_MS = 24 * 3600 * 1000
@@ -133,7 +133,15 @@ def collect(tx: Transaction, now: int) -> int:
 
 
 def range_id(blob_id: str, start: int, length: int, encoding: str) -> str:
-    """Return the id of the decoded content of a range of a blob: `encoding` is n, q, b or u (see `transfer`)."""
+    """Return the id of the decoded content of a range of a blob: `encoding` is n, q, b or u (see `transfer`).
+
+    The blob may be a range itself, as a message in a message is. In one that needed no decoding the range is one of
+    the outermost blob.
+    """
+    outer, _, inner = blob_id.rpartition("-")
+    if inner == transfer.IDENTITY:
+        whole, offset, _ = outer.rsplit("-", 2)
+        return f"{whole}-{int(offset) + start}-{length}-{encoding}"
     return f"{blob_id}-{start}-{length}-{encoding}"
 
 
@@ -144,12 +152,12 @@ def open_blob(reader: Reader, account: int, blob_id: str) -> bytes | None:
     if key is None:
         return None
     octets = read(reader, key)
-    if not inner:
-        return octets
-    match = RANGE.fullmatch(inner)
-    if match is None:
-        return None
-    start, length = int(match[1]), int(match[2])
-    if start + length > len(octets):
-        return None
-    return transfer.decode(octets[start : start + length], match[3])[0]
+    while inner:
+        match = RANGE.match(inner)
+        if match is None:
+            return None
+        start, length, inner = int(match[1]), int(match[2]), inner[match.end() :]
+        if start + length > len(octets):
+            return None
+        octets = transfer.decode(octets[start : start + length], match[3])[0]
+    return octets

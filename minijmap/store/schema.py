@@ -130,18 +130,14 @@ def migrate(path: Path, migrations: Sequence[Migration]) -> Path | None:
 
 def open_current(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
     """Open a file that must have the newest schema already. Raises OlderFile, NewerFile or NotOurFile."""
-    connection = _open(path)
-    try:
+    with contextlib.closing(_open(path)) as connection:
         pending = _pending(path, _applied(connection, path), migrations)
-        if pending:
-            raise OlderFile(
-                f"{path} was written by an older minijmap (it lacks the schema step “{pending[0].name}”): "
-                "`minijmap serve` brings it up to date, after making a copy."
-            )
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    if pending:
+        raise OlderFile(
+            f"{path} was written by an older minijmap (it lacks the schema step “{pending[0].name}”): "
+            "`minijmap serve` brings it up to date, after making a copy."
+        )
+    return _open(path)
 
 
 def _pending(path: Path, applied: Sequence[str], migrations: Sequence[Migration]) -> list[Migration]:

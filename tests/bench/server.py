@@ -71,7 +71,7 @@ class Server:
     """A running server: where it listens, how long it took to be ready (seconds), and how much memory it has."""
 
     def __init__(self, data: Path) -> None:
-        listeners = ("--http", "127.0.0.1:0", "--smtp", "127.0.0.1:0", "--submission", "")
+        listeners = ("--http", "127.0.0.1:0", "--smtp", "127.0.0.1:0")
         self._log = data / "serve.log"
         started = time.perf_counter()
         with self._log.open("wb") as log:

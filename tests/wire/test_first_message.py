@@ -48,7 +48,7 @@ def test_a_message_by_smtp_is_read_by_jmap_and_downloaded_octet_for_octet(start)
     (email,) = get[1]["list"]
     assert email["from"] == [{"name": "Zoë", "email": "zoe@example.org"}]
     assert email["subject"] == "Café?"
-    assert email["keywords"] == {}
+    assert email["keywords"] == {"$hasnoattachment": True}
     assert email["header:Return-Path"] == " <you@example.org>"
     assert [value["value"] for value in email["bodyValues"].values()] == ["Tomorrow at ten ☕\n.dot\n"]
     assert mailbox[1]["list"] == [{"id": "m1", "name": "Inbox", "role": "inbox", "totalEmails": 1, "unreadEmails": 1}]

@@ -42,7 +42,7 @@ def test_a_change_that_was_answered_survives_a_kill(start, folder):
     assert answer[1]["updated"] == {email: None}
 
     (got,) = start().request(["Email/get", {"accountId": "a1", "ids": [email], "properties": ["keywords"]}, "g"])
-    assert got[1]["list"] == [{"id": email, "keywords": {"$flagged": True}}]
+    assert got[1]["list"] == [{"id": email, "keywords": {"$flagged": True, "$hasnoattachment": True}}]
     assert checked(folder).endswith("no problems.")
 
 
