@@ -38,11 +38,13 @@ class StartError(Exception):
     """The server can't start; the sentence says why, and what to do."""
 
 
-def families() -> Sequence[Family]:
-    """Return every family of types, in the order of their migrations."""
-    from minijmap.mail.family import FAMILY as MAIL
+def families(settings: Settings | None = None) -> Sequence[Family]:
+    """Return every family of types, in the order of their migrations. Without settings there are no aliases."""
+    from minijmap.mail.family import family as mail
+    from minijmap.smtp.recipients import Recipients
 
-    return (MAIL,)
+    settings = settings or Settings()
+    return (mail(Recipients(settings.aliases), settings.max_message_size),)
 
 
 def migrations() -> list[schema.Migration]:
@@ -111,6 +113,7 @@ class Server:
                 self._prepare(self.database)
             opened.callback(self._end_upkeep)
             self._upkeep.start()
+            self._start_delivery(opened)
             bound = self._start_listeners(opened)
             self._stack = opened.pop_all()
         return bound
@@ -118,6 +121,16 @@ class Server:
     def stop(self) -> None:
         """Finish what runs, and close everything, the database last. Within 5 seconds."""
         self._stack.close()
+
+    def _start_delivery(self, opened: contextlib.ExitStack) -> None:
+        from minijmap.smtp.delivery import Delivery
+        from minijmap.smtp.recipients import Recipients
+
+        settings = self._settings
+        delivery = Delivery(self.database, Recipients(settings.aliases), settings.hostname, self._clock)
+        opened.callback(delivery.stop)
+        opened.callback(self.bus.listen(delivery.hear))
+        delivery.start()
 
     def _start_listeners(self, opened: contextlib.ExitStack) -> dict[str, Address]:
         settings = self._settings
@@ -147,17 +160,20 @@ class Server:
         from minijmap.http.signin import SignIn
 
         settings = self._settings
-        engine = Engine(self.database, families(), clock=self._clock, strict_using=settings.strict_using)
+        engine = Engine(self.database, families(settings), clock=self._clock, strict_using=settings.strict_using)
         arrivals, cors = Arrivals(engine.limits), Cors(settings.cors_origins)
         app = create_app(engine, settings, SignIn(self.database, clock=self._clock), arrivals, cors)
         return HttpServer(app, address, arrivals, cors)
 
     def _run_upkeep(self) -> None:
-        """Drop, now and then, what nothing refers to any longer."""
+        """Drop, now and then, what nothing refers to any longer, and what was sent long ago."""
+        from minijmap.mail import submission
+
         while not self._stopping.wait(UPKEEP_SECONDS):
             now = self._clock()
             try:
                 self.database.write(lambda tx, now=now: blobs.collect(tx, int(now * 1000)))  # type: ignore[misc]
+                self.database.write(lambda tx, now=now: submission.prune(tx, int(now * 1000)))  # type: ignore[misc]
                 self.database.write(
                     lambda tx, now=now: documents.prune_tombstones(tx, int(now - KEEP_TOMBSTONES_SECONDS))  # type: ignore[misc]
                 )

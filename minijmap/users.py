@@ -3,7 +3,7 @@
 Ties the store's rows to what each family of types gives a new account. Must not know how the command line asks.
 """
 
-from minijmap.mail import mailbox, removal
+from minijmap.mail import identity, mailbox, removal
 from minijmap.store import accounts
 from minijmap.store.accounts import User
 from minijmap.store.database import Database, Transaction
@@ -15,6 +15,7 @@ def add_user(database: Database, address: str, name: str, password: str, now: in
     def job(tx: Transaction) -> User:
         user = accounts.add_user(tx, address, name, password, now)
         mailbox.add_role_mailboxes(tx, user.account)
+        identity.add_identity(tx, user.account, user.name, user.address)
         return user
 
     return database.write(job)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STANDARD_VERBS = ("get", "changes", "set", "copy", "query", "queryChanges")
 GREATEST_KEY_DIGITS = 18
+SINGLETON_KEY = 1
 
 
 class _Required:
@@ -118,15 +119,22 @@ class DataType:
     query_defaults: ClassVar[Mapping[str, Any]] = {}
     constrained: ClassVar[bool] = False
     """Whether objects constrain each other, so that the end of a /set counts and not its middle (RFC 8620 §5.3)."""
+    singleton: ClassVar[str | None] = None
+    """The id of the one object that each account has of this type: it is never created nor destroyed (RFC 8620 §5.3).
+
+    Its key is always SINGLETON_KEY, and until its first update its properties are the defaults, without a row.
+    """
 
     # Ids
 
     def id_of(self, key: int) -> str:
         """Return an object's id."""
-        return f"{self.prefix}{key}"
+        return self.singleton or f"{self.prefix}{key}"
 
     def key_of(self, object_id: str) -> int | None:
         """Return the key that an id names, or None when it can't be one of this type's."""
+        if self.singleton is not None:
+            return SINGLETON_KEY if object_id == self.singleton else None
         digits = object_id[len(self.prefix) :]
         if not object_id.startswith(self.prefix) or not digits.isdecimal() or not digits.isascii():
             return None
@@ -161,7 +169,8 @@ class DataType:
         beside = {name: prop.column for name, prop in self.properties.items() if prop.column}
         columns = "".join(f" || ',\"{name}\":' || {column}" for name, column in beside.items())
         document = "CASE t.doc WHEN '{}' THEN '}' ELSE ',' || substr(t.doc, 2) END"
-        shown = f"'{{\"id\":\"{self.prefix}' || t.key || '\"'{columns} || {document}"
+        object_id = f"'{self.singleton}'" if self.singleton else f"'{self.prefix}' || t.key"
+        shown = f"'{{\"id\":\"' || {object_id} || '\"'{columns} || {document}"
         source = f"{self.collection.table} AS t"
         if keys is not None:
             source = f"json_each(?2) AS asked CROSS JOIN {source} ON t.key = asked.value"
@@ -171,11 +180,20 @@ class DataType:
         ) or (None, "[]")
         found_keys = orjson.loads(found)
         if text is None:
-            return Fetched([], [])
+            return self._untouched(keys, names)
         if set(names) == set(self.properties):
             return Fetched([orjson.Fragment(text)], found_keys)
         objects = orjson.loads(f"[{text}]")
         return Fetched([{"id": one["id"], **{name: one[name] for name in names}} for one in objects], found_keys)
+
+    def _untouched(self, keys: Sequence[int] | None, names: Sequence[str]) -> Fetched:
+        """Return what there is without a row: nothing, or a singleton as it is before its first update."""
+        if self.singleton is None or (keys is not None and SINGLETON_KEY not in keys):
+            return Fetched([], [])
+        values = {name: prop.default for name, prop in self.properties.items()}
+        return Fetched(
+            [{"id": self.singleton, **{name: values[name] for name in names if name != "id"}}], [SINGLETON_KEY]
+        )
 
     def changes_members(self, reader: Reader, account: int, since: int, found: ChangedKeys) -> dict[str, Any]:
         """Return what a type's /changes answers besides the standard members."""
@@ -235,11 +253,18 @@ class DataType:
         """Store a changed object, and return what has changed besides what the client asked for."""
         _ = before
         document = {name: value for name, value in after.items() if name != "id" and not self.properties[name].column}
-        documents.update(context.tx, self.collection, context.account, key, document, self.columns(context, document))
+        columns = self.columns(context, document)
+        if self.singleton is not None and not documents.existing(context.tx, self.collection, context.account, [key]):
+            # It has been there all along: its first row is a change, and nobody sees it come into being.
+            documents.insert(context.tx, self.collection, context.account, document, {**columns, "created": 0})
+        else:
+            documents.update(context.tx, self.collection, context.account, key, document, columns)
         return {}
 
     def destroy(self, context: "SetContext", key: int) -> None:
         """Remove an object. Raises SetError notFound when there is none."""
+        if self.singleton is not None:
+            raise SetError(SetError.SINGLETON, f"There is always exactly one {self.name}.")
         if not documents.destroy(context.tx, self.collection, context.account, key):
             raise SetError(SetError.NOT_FOUND)
 
@@ -249,11 +274,12 @@ class DataType:
     def finish(self, context: "SetContext") -> None:
         """Do what is done once at the end of a /set, inside its transaction."""
 
-    def set_members(
-        self, call: "Call", access: "Access", arguments: Mapping[str, Any], outcome: "Outcome"
-    ) -> dict[str, Any]:
-        """Return what a type's /set answers besides the standard members, or have other calls follow."""
-        _ = (call, access, arguments, outcome)
+    def set_members(self, context: "SetContext", outcome: "Outcome") -> dict[str, Any]:
+        """Return what a type's /set answers besides the standard members, or have other calls follow.
+
+        Called after the commit: the context's transaction is over, its `notes` are what the hooks have left there.
+        """
+        _ = (context, outcome)
         return {}
 
     # Querying

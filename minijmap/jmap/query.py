@@ -4,7 +4,7 @@ Owns positions, anchors, limits, totals and what a change does to a list of resu
 `QueryPlan`: `SqlPlan` suits most types, a type with special indexes brings its own. Must not know any type.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import orjson
@@ -20,8 +20,6 @@ from minijmap.store import documents
 MOST_RESULTS = 100_000
 """Ids in one answer; a query that would give more says so by `limit` (RFC 8620 §5.5)."""
 UNLIMITED = 1 << 60
-MANY_LOOKUPS = 16
-"""With more places to find than this, the whole list is made once."""
 
 FILTER_AND_SORT = {
     "accountId": ACCOUNT,
@@ -56,6 +54,9 @@ class QueryPlan(Protocol):
     def index_of(self, key: int) -> int | None:
         """Return the index of a key in the results, or None."""
 
+    def places(self, keys: list[int]) -> list[tuple[int, int]]:
+        """Return (index, key), lowest first, of those keys that are in the results."""
+
 
 class SqlPlan:
     """A plan in one SQL statement over the type's table: every condition, then every sort key, then the key."""
@@ -88,6 +89,10 @@ class SqlPlan:
         """Return the index of a key in the results, or None."""
         return index_in(self.keys(0, UNLIMITED), key)
 
+    def places(self, keys: list[int]) -> list[tuple[int, int]]:
+        """Return (index, key), lowest first, of those keys that are in the results."""
+        return places_in(self.keys(0, UNLIMITED), keys)
+
 
 def index_in(keys: list[int], key: int) -> int | None:
     """Return the index of a key in a list, or None."""
@@ -95,6 +100,12 @@ def index_in(keys: list[int], key: int) -> int | None:
         return keys.index(key)
     except ValueError:
         return None
+
+
+def places_in(results: list[int], keys: list[int]) -> list[tuple[int, int]]:
+    """Return (index, key), lowest first, of those keys that are in a list of results."""
+    wanted = set(keys)
+    return [(index, key) for index, key in enumerate(results) if key in wanted]
 
 
 def query(call: Call, data_type: DataType) -> dict[str, Any]:
@@ -149,7 +160,7 @@ def query_changes(call: Call, data_type: DataType) -> dict[str, Any]:
         raise CannotCalculateChanges(str(error)) from None
     if not touched.complete:
         raise CannotCalculateChanges("There are too many changes since that state.")
-    added = places(plan, touched.new)
+    added = plan.places(touched.new)
     up_to = arguments["upToId"] and data_type.key_of(arguments["upToId"])
     last = plan.index_of(up_to) if up_to else None
     if last is not None:
@@ -167,14 +178,3 @@ def query_changes(call: Call, data_type: DataType) -> dict[str, Any]:
     if arguments["calculateTotal"]:
         answer["total"] = plan.total()
     return answer
-
-
-def places(plan: QueryPlan, keys: Iterable[int]) -> list[tuple[int, int]]:
-    """Return (index, key), lowest first, of those keys that are in the results."""
-    wanted = list(dict.fromkeys(keys))
-    if len(wanted) <= MANY_LOOKUPS:
-        found = [(index, key) for key in wanted if (index := plan.index_of(key)) is not None]
-    else:
-        asked = set(wanted)
-        found = [(index, key) for index, key in enumerate(plan.keys(0, UNLIMITED)) if key in asked]
-    return sorted(found)

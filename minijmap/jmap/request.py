@@ -123,12 +123,17 @@ def _run(
     request: Request,
     responses: list[Response],
     invocation: tuple[str, dict[str, Any], str],
+    *,
+    implicit: bool = False,
 ) -> None:
-    """Run one call and what it makes follow; append the responses."""
+    """Run one call and what it makes follow; append the responses.
+
+    An implicit call is the server's own: the client need not name its capability, the answer must come (RFC 8621 §7.5).
+    """
     name, arguments, call_id = invocation
     call = None
     try:
-        method = _method(engine, request.using, name)
+        method = engine.methods[name] if implicit else _method(engine, request.using, name)
         resolved = resolve_references(arguments, responses)
         call = Call(engine, login, snapshot, request.created_ids, name, resolved, call_id)
         responses.append(Response(name, method.handler(call), call_id))
@@ -141,7 +146,7 @@ def _run(
         responses.append(Response("error", failure.arguments(), call_id))
         return
     for follower, its_arguments in call.followers:
-        _run(engine, login, snapshot, request, responses, (follower, its_arguments, call_id))
+        _run(engine, login, snapshot, request, responses, (follower, its_arguments, call_id), implicit=True)
 
 
 def _method(engine: "Engine", using: frozenset[str], name: str) -> Any:

@@ -17,13 +17,34 @@ from minijmap.jmap.values import Anything, Id, ListOf, MapOf, Nullable, String, 
 from minijmap.store.database import Transaction
 
 MOST_OBJECTS = 100_000
+
+
+class CreationId(Id):
+    """The Id that a client makes up for an object to be created: never a reference to another."""
+
+    def check(self, value: Any) -> str:
+        """Return it."""
+        if isinstance(value, str) and value.startswith("#"):
+            raise ValueProblem("must be a creation id without “#”")
+        return super().check(value)
+
+
+class LaterId(Id):
+    """An Id, or `#` and a creation id, which may be one of the same call: it is resolved when that is created."""
+
+    def map_ids(self, value: Any, resolve: Callable[[str], str]) -> Any:
+        """Leave it: this call's creation ids come before those of earlier calls (RFC 8620 §5.3)."""
+        _ = resolve
+        return value
+
+
 OBJECT = MapOf(String(), Anything())
 SET_ARGUMENTS = {
     "accountId": ACCOUNT,
     "ifInState": STATE,
-    "create": Argument(Nullable(MapOf(Id(), OBJECT, most=MOST_OBJECTS))),
-    "update": Argument(Nullable(MapOf(Id(), OBJECT, most=MOST_OBJECTS))),
-    "destroy": Argument(Nullable(ListOf(Id(), most=MOST_OBJECTS))),
+    "create": Argument(Nullable(MapOf(CreationId(), OBJECT, most=MOST_OBJECTS))),
+    "update": Argument(Nullable(MapOf(LaterId(), OBJECT, most=MOST_OBJECTS))),
+    "destroy": Argument(Nullable(ListOf(LaterId(), most=MOST_OBJECTS))),
 }
 
 
@@ -69,21 +90,21 @@ def set_objects(call: Call, data_type: DataType) -> dict[str, Any]:
         raise RequestTooLarge(f"{call.name} takes at most {limit} objects, and this call has {size}.")
     prepared = data_type.prepare(call, access, arguments)
 
-    def job(tx: Transaction) -> tuple[int, int, Outcome]:
+    def job(tx: Transaction) -> tuple[int, int, SetContext, Outcome]:
         before = tx.state(access.account, data_type.collection.type_name)
         check_state(arguments["ifInState"], before)
         context = SetContext(tx, access, call, arguments, prepared)
         outcome = SetRun(data_type, context).run()
-        return before, tx.state(access.account, data_type.collection.type_name), outcome
+        return before, tx.state(access.account, data_type.collection.type_name), context, outcome
 
-    before, after, outcome = call.write(job)
+    before, after, context, outcome = call.write(job)
     call.created_ids.update({creation_id: one["id"] for creation_id, one in outcome.created.items()})
     return {
         "accountId": access.account_id,
         "oldState": str(before),
         "newState": str(after),
         **outcome.members(),
-        **data_type.set_members(call, access, arguments, outcome),
+        **data_type.set_members(context, outcome),
     }
 
 
@@ -101,7 +122,8 @@ class SetRun:
         self.context = context
         self.outcome = Outcome()
         self._constraints_later = False
-        self._creating: set[str] = set()
+        self._creating: dict[str, None] = {}
+        self._awaited: list[str] = []
         self._touched: list[int] = []
 
     def run(self) -> Outcome:
@@ -131,10 +153,11 @@ class SetRun:
         arguments = self.context.arguments
         for creation_id in arguments["create"] or {}:
             self.create(creation_id)
-        doomed = {self._real_id(one) for one in arguments["destroy"] or ()}
+        # A singleton can't be destroyed, so that its update counts.
+        doomed = {self._real_id(one) for one in arguments["destroy"] or () if self.type.singleton is None}
         for object_id, patch in (arguments["update"] or {}).items():
             self._update(object_id, patch, doomed)
-        for object_id in dict.fromkeys(arguments["destroy"] or ()):
+        for object_id in dict.fromkeys(self._real_id(one) for one in arguments["destroy"] or ()):
             self._destroy(object_id)
         if constraints_later:
             self._check_all()
@@ -164,12 +187,20 @@ class SetRun:
         here = self.outcome.created.get(object_id[1:])
         return here["id"] if here is not None else self.context.call.created_ids.get(object_id[1:], object_id)
 
+    def _untried(self, creation_id: str) -> bool:
+        """Say whether an object of this call is yet to be created, and that has not begun either."""
+        return (
+            creation_id in (self.context.arguments["create"] or {})
+            and creation_id not in self.outcome.created
+            and creation_id not in self.outcome.not_created
+            and creation_id not in self._creating
+        )
+
     def _resolver(self, name: str) -> Callable[[str], str]:
         def resolve(reference: str) -> str:
-            wanted = self.context.arguments.get("create") or {}
-            creation_id = reference[1:]
-            if creation_id in wanted and creation_id not in self.outcome.created:
-                self.create(creation_id)  # whatever order they stand in (RFC 8620 §5.3)
+            if self._untried(reference[1:]):
+                self._awaited.append(reference[1:])  # whatever order they stand in (RFC 8620 §5.3)
+                return reference
             real = self._real_id(reference)
             if real.startswith("#"):
                 raise invalid_properties(f"“{reference}” in “{name}” names nothing that was created.", name)
@@ -180,24 +211,44 @@ class SetRun:
     # One object
 
     def create(self, creation_id: str) -> None:
-        """Create one object, unless that was done or tried before."""
-        outcome = self.outcome
-        if creation_id in outcome.created or creation_id in outcome.not_created or creation_id in self._creating:
-            return
-        self._creating.add(creation_id)
+        """Create one object, unless that was done or tried before; what it refers to is created first.
+
+        A chain may be as long as the call: the objects that wait for others are kept here, not on Python's stack.
+        """
+        waiting = [creation_id]
+        while waiting:
+            now = waiting[-1]
+            if now not in self._creating and not self._untried(now):
+                waiting.pop()
+                continue
+            self._creating[now] = None
+            self._awaited = []
+            self._create(now)
+            if self._awaited:
+                waiting += reversed(dict.fromkeys(self._awaited))
+            else:
+                del self._creating[now]
+                waiting.pop()
+
+    def _create(self, creation_id: str) -> None:
+        """Create one object, or note in `_awaited` which others must be created before it."""
         try:
+            if self.type.singleton is not None:
+                raise SetError(SetError.SINGLETON, f"There is always exactly one {self.type.name}.")
+            given = self.context.arguments["create"][creation_id]
+            wanted = self.checked(given)
+            if self._awaited:
+                return
+            self.context.creation_id = creation_id
+            # Only what is this object's own is in its savepoint: others that it needs stay when it fails.
             with self.context.tx.savepoint():
-                given = self.context.arguments["create"][creation_id]
-                wanted = self.checked(given)
-                self.context.creation_id = creation_id
                 key, more = self.type.create(self.context, wanted)
                 self._constrain(key)
                 said = self._unsaid(key, given)
-            outcome.created[creation_id] = {**said, **more}
+            self.outcome.created[creation_id] = {**said, **more}
         except SetError as error:
-            outcome.not_created[creation_id] = error
-        finally:
-            self._creating.discard(creation_id)
+            self._awaited = []
+            self.outcome.not_created[creation_id] = error
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return a new object's properties in normal form, defaults filled in. Raises SetError."""

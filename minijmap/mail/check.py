@@ -3,12 +3,14 @@
 Yields one sentence for each thing that is wrong.
 """
 
+import contextlib
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 from minijmap.mail import counts
-from minijmap.store.database import Reader
+from minijmap.store.database import Reader, connect
 
 MOST_SHOWN = 20
 
@@ -61,6 +63,30 @@ RULES = (
         "Emails that no search can find",
         "SELECT 'e' || key FROM email WHERE key NOT IN (SELECT id FROM email_search_docsize)",
     ),
+    (
+        "Messages in the queue that are for nobody",
+        "SELECT 'q' || key FROM queue_message WHERE key NOT IN (SELECT message FROM queue_recipient)",
+    ),
+    (
+        "Recipients in the queue without a message",
+        "SELECT address FROM queue_recipient WHERE message NOT IN (SELECT key FROM queue_message)",
+    ),
+    (
+        "Messages in the queue that are not kept for it",
+        """
+        SELECT 'q' || key FROM queue_message AS q WHERE NOT EXISTS (
+            SELECT 1 FROM blob_use AS u
+            WHERE u.blob = q.blob AND u.account = q.account AND u.type = 'Queue' AND u.object = q.key)
+        """,
+    ),
+    (
+        "EmailSubmissions that are not in the queue and wait, or that are in it and were canceled",
+        """
+        SELECT 's' || key FROM email_submission AS s WHERE
+            CASE (SELECT count(*) FROM queue_message AS q WHERE q.submission = s.key)
+            WHEN 0 THEN undo_status = 'pending' ELSE undo_status = 'canceled' END
+        """,
+    ),
 )
 
 
@@ -83,8 +109,9 @@ def _counts(reader: Reader, account: int) -> Iterator[str]:
     for thread, mailbox in wrong[:MOST_SHOWN]:
         yield f"Account a{account}: the share of Thread t{thread} in Mailbox m{mailbox} is not as kept."
     totals: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for (_, mailbox), (emails, unread_emails, unread) in fresh.items():
-        totals[mailbox] = [a + b for a, b in zip(totals[mailbox], (emails, unread_emails, 1, unread), strict=True)]
+    for (_, mailbox), share in fresh.items():
+        more = (share.emails, share.unread_emails, 1, share.unread)
+        totals[mailbox] = [a + b for a, b in zip(totals[mailbox], more, strict=True)]
     for mailbox, *shown in reader.all(
         "SELECT key, total_emails, unread_emails, total_threads, unread_threads FROM mailbox WHERE account = ?",
         (account,),
@@ -94,8 +121,17 @@ def _counts(reader: Reader, account: int) -> Iterator[str]:
 
 
 def _index(reader: Reader) -> Iterator[str]:
-    """Have FTS5 check its own structure. It is written as an INSERT, and changes nothing."""
-    try:
-        reader.connection.execute("INSERT INTO email_search (email_search) VALUES ('integrity-check')")
-    except sqlite3.DatabaseError as error:
-        yield f"The index of words is damaged: {error}."
+    """Have FTS5 check its own structure.
+
+    That is written as an INSERT and changes nothing, but it needs the right to write: the reader's snapshot has not got
+    it, and on the file of a running server could not get it any more.
+    """
+    path = Path(reader.value("SELECT file FROM pragma_database_list WHERE name = 'main'"))
+    with contextlib.closing(connect(path)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute("INSERT INTO email_search (email_search) VALUES ('integrity-check')")
+        except sqlite3.DatabaseError as error:
+            yield f"The index of words is damaged: {error}."
+        finally:
+            connection.execute("ROLLBACK")

@@ -6,7 +6,7 @@ but for the line ends of text and of attached messages, which are CRLF. Knows no
 
 import binascii
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -26,6 +26,7 @@ _LONG_LINE: Final = re.compile(rb"[^\r\n]{999}")  # RFC 2045 §2.7
 _UNPLAIN: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f-\xff]|^From ", re.MULTILINE)
 _FROM: Final = re.compile(rb"^From ", re.MULTILINE)
 _QUOTED_AS_IS: Final = bytes(set(range(32, 127)) - set(b"=")) + b"\t\r\n"
+_WINDOW: Final = 57 * 10_000  # octets of whole lines
 _BINARY: Final = re.compile(rb"^content-transfer-encoding:\s*binary", re.MULTILINE | re.IGNORECASE)
 
 
@@ -40,9 +41,14 @@ class Encoded:
 
 
 def _base64(content: bytes) -> Encoded:
-    packed = binascii.b2a_base64(content, newline=False)
-    lines = (packed[start : start + 76] for start in range(0, len(packed), 76))
-    return Encoded("base64", b"\r\n".join(lines))
+    """RFC 2045 §6.8, in windows: a list of all lines of a large attachment would take more memory than the lines."""
+    return Encoded("base64", b"\r\n".join(_base64_windows(content)))
+
+
+def _base64_windows(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), _WINDOW):
+        packed = binascii.b2a_base64(content[start : start + _WINDOW], newline=False)
+        yield b"\r\n".join([packed[at : at + 76] for at in range(0, len(packed), 76)])
 
 
 def _quoted_printable(content: bytes) -> Encoded:
@@ -52,7 +58,7 @@ def _quoted_printable(content: bytes) -> Encoded:
 
 
 def encode_octets(content: bytes) -> Encoded:
-    """The shortest of 7bit (if every way leaves it alone), quoted-printable and base64 that keeps every octet."""
+    """7bit if every way leaves that alone, else the better of quoted-printable and base64; every octet is kept."""
     if _STRAY.search(content):
         return _base64(content)
     if not _UNPLAIN.search(content) and not _LONG_LINE.search(content):
@@ -60,7 +66,8 @@ def encode_octets(content: bytes) -> Encoded:
     escaped = len(content.translate(None, _QUOTED_AS_IS))
     in_q = (len(content) + 2 * escaped) * 78 // 75
     in_b = (len(content) + 2) // 3 * 4 * 78 // 76
-    return _quoted_printable(content) if in_q <= in_b else _base64(content)
+    # Mostly ASCII stays readable, even if base64 would be a little shorter.
+    return _quoted_printable(content) if in_q * 4 <= in_b * 5 else _base64(content)
 
 
 def encode_message(content: bytes, media_type: str) -> Encoded:

@@ -156,8 +156,8 @@ def field_names(given: Iterable[str], stand_for: Mapping[str, str]) -> dict[str,
 
 
 def clash(names: Sequence[str]) -> str | None:
-    """Of the properties that stand for one field, the first that mustn't be beside the others (RFC 8621 §4.6)."""
-    return next((name for name in names if name.startswith("header:") and len(names) > 1), None)
+    """Of the properties that stand for one field, the last that mustn't be beside the others (RFC 8621 §4.6)."""
+    return next((name for name in reversed(names) if name.startswith("header:") and len(names) > 1), None)
 
 
 # --- one part -------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ query by date then reads just the rows that it shows, collapsed or not. Must not
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -22,7 +22,7 @@ from minijmap.jmap.filtering import (
     parse_filter,
     parse_sort,
 )
-from minijmap.jmap.query import index_in
+from minijmap.jmap.query import UNLIMITED, places_in
 from minijmap.jmap.values import Boolean, Id, ListOf, String, UTCDate, unsigned_int
 from minijmap.mail import search
 from minijmap.mail.threading import THREADS
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 THREAD_NAMES = frozenset(("allInThreadHaveKeyword", "someInThreadHaveKeyword", "noneInThreadHaveKeyword"))
-UNLIMITED = 1 << 60
 
 
 # Conditions (RFC 8621 §4.4.1)
@@ -177,8 +176,8 @@ class Start:
     where: Condition
     email: str
     received_at: str
-    thread: str | None = None
-    """The column of the source that has the thread, if there is one."""
+    collapsed: bool = False
+    """Whether the rows are one for each Thread already."""
 
 
 def _conjuncts(node: FilterNode | None) -> "Iterator[tuple[str, Any]]":
@@ -199,8 +198,12 @@ def _without(node: FilterNode | None, gone: frozenset[str]) -> FilterNode | None
     return node
 
 
-def _start(node: FilterNode | None, account: int) -> tuple[Start, FilterNode | None]:
+COLLAPSED_INBOX = Start("mailbox_thread AS d", Condition("d.mailbox = ?"), "d.newest", "d.newest_at", collapsed=True)
+
+
+def _start(node: FilterNode | None, scope: Scope) -> tuple[Start, FilterNode | None]:
     """Choose the start, and return what is left of the filter."""
+    account = scope.account
     top: dict[str, list[Any]] = {}
     for name, value in _conjuncts(node):
         top.setdefault(name, []).append(value)
@@ -210,19 +213,23 @@ def _start(node: FilterNode | None, account: int) -> tuple[Start, FilterNode | N
         match = " AND ".join(f"({query})" for query in queries)
         hits = "(SELECT rowid AS email FROM email_search WHERE email_search MATCH ?) AS d"
         source = f"{hits} CROSS JOIN email AS e ON e.key = d.email"
-        start = Start(source, Condition("e.account = ?", (match, account)), "e.key", "e.received_at", "e.thread")
+        start = Start(source, Condition("e.account = ?", (match, account)), "e.key", "e.received_at")
         return start, _without(node, frozenset(search.COLUMNS))
     if len(top.get("inMailbox", ())) == 1:
-        where = Condition("d.mailbox = ?", (_key(top["inMailbox"][0]),))
-        return Start("email_mailbox AS d", where, "d.email", "d.received_at", "d.thread"), _without(
-            node, frozenset(("inMailbox",))
-        )
+        where = Condition("d.mailbox = ?", (_own_mailbox(scope, top["inMailbox"][0]),))
+        start = Start("email_mailbox AS d", where, "d.email", "d.received_at")
+        return start, _without(node, frozenset(("inMailbox",)))
     if len(top.get("hasKeyword", ())) == 1:
         where = Condition("d.account = ? AND d.keyword = ?", (account, top["hasKeyword"][0].lower()))
-        return Start("email_keyword AS d", where, "d.email", "d.received_at"), _without(
-            node, frozenset(("hasKeyword",))
-        )
-    return Start("email AS e", Condition("e.account = ?", (account,)), "e.key", "e.received_at", "e.thread"), node
+        start = Start("email_keyword AS d", where, "d.email", "d.received_at")
+        return start, _without(node, frozenset(("hasKeyword",)))
+    return Start("email AS e", Condition("e.account = ?", (account,)), "e.key", "e.received_at"), node
+
+
+def _own_mailbox(scope: Scope, mailbox_id: str) -> int:
+    """Return a Mailbox's key; 0, which nobody has, if it is not the account's."""
+    key = scope.reader.value("SELECT key FROM mailbox WHERE key = ? AND account = ?", (_key(mailbox_id), scope.account))
+    return int(key or 0)
 
 
 def _is_empty(node: FilterNode | None) -> bool:
@@ -253,8 +260,9 @@ class EmailPlan:
         collapse: bool,
     ) -> None:
         self._reader, self._account, self._collapse = scope.reader, scope.account, collapse
-        self._start, left = _start(node, scope.account)
+        self._start, left = _start(node, scope)
         self._unfiltered = _is_empty(left)
+        self._whole_mailbox = self._unfiltered and self._start.source == "email_mailbox AS d"
         email_scope = Scope(scope.reader, scope.account, "e", scope.resolve)
         self._left = build_filter(data_type, left, email_scope)
         self._other = build_filter(data_type, node, Scope(scope.reader, scope.account, "other", scope.resolve))
@@ -262,7 +270,13 @@ class EmailPlan:
         # Without a sort the newest comes first.
         self._by_date = not comparators or (len(comparators) == 1 and comparators[0].property == "receivedAt")
         self._ascending = bool(comparators) and comparators[0].ascending
+        self._backwards = "DESC" if self._ascending else "ASC"
         self._all: list[int] | None = None
+        if self._whole_mailbox and collapse and self._by_date and not self._ascending:
+            # What a Mailbox shows, collapsed, newest first, is kept with its counts.
+            self._start = replace(
+                COLLAPSED_INBOX, where=replace(COLLAPSED_INBOX.where, parameters=self._start.where.parameters)
+            )
 
     # The statement's parts
 
@@ -281,7 +295,7 @@ class EmailPlan:
         """Say that no result of the same Thread comes before this one (RFC 8621 §4.4.3), along the order of dates."""
         before = "<" if self._ascending else ">"
         place = f"({self._start.received_at}, {self._start.email})"
-        if self._start.source == "email_mailbox AS d" and self._unfiltered:
+        if self._whole_mailbox:
             return Condition(
                 "NOT EXISTS (SELECT 1 FROM email_mailbox AS other WHERE other.mailbox = d.mailbox "
                 f"AND other.thread = d.thread AND (other.received_at, other.email) {before} {place})"
@@ -295,12 +309,11 @@ class EmailPlan:
     def _walk(self, extra: Condition | None = None) -> tuple[str, tuple[Any, ...]]:
         """Return FROM and WHERE of the results by date, and their bound values."""
         conditions = [self._where()]
-        if self._collapse:
+        if self._collapse and not self._start.collapsed:
             conditions.append(self._first_of_thread())
         if extra is not None:
             conditions.append(extra)
-        in_mailbox = self._start.source == "email_mailbox AS d"
-        joined = not self._unfiltered or (self._collapse and not in_mailbox)
+        joined = not self._unfiltered or (self._collapse and not self._whole_mailbox)
         sql = f"FROM {self._from(joined=joined)} WHERE {' AND '.join(one.sql for one in conditions)}"
         return sql, tuple(value for one in conditions for value in one.parameters)
 
@@ -308,9 +321,11 @@ class EmailPlan:
 
     def keys(self, offset: int, limit: int) -> list[int]:
         """Return the keys from an index on."""
-        if not self._by_date:
-            return self._sorted()[offset : offset + limit]
-        walk, bound = self._walk()
+        return self._in_order(None, limit, offset) if self._by_date else self._sorted()[offset : offset + limit]
+
+    def _in_order(self, extra: Condition | None, limit: int, offset: int) -> list[int]:
+        """Walk along the order of dates."""
+        walk, bound = self._walk(extra)
         direction = "ASC" if self._ascending else "DESC"
         start = self._start
         found: list[int] = orjson.loads(
@@ -341,7 +356,7 @@ class EmailPlan:
     def total(self) -> int:
         """Return how many results there are. A Mailbox keeps its own counts."""
         kept = "total_threads" if self._collapse else "total_emails"
-        if self._unfiltered and self._start.source == "email_mailbox AS d":
+        if self._whole_mailbox:
             sql = f"SELECT {kept} FROM mailbox WHERE key = ? AND account = ?"
             return int(self._reader.value(sql, (*self._start.where.parameters, self._account)) or 0)
         where = self._where()
@@ -352,20 +367,25 @@ class EmailPlan:
         )
 
     def index_of(self, key: int) -> int | None:
-        """Return the index of a key in the results, or None. By date, what comes before it is counted."""
+        """Return the index of a key in the results, or None."""
+        return {one: index for index, one in self.places([key])}.get(key)
+
+    def places(self, keys: list[int]) -> list[tuple[int, int]]:
+        """Return (index, key), lowest first, of those keys that are in the results.
+
+        By date, the results are read only as far as the last of the keys can be.
+        """
         if not self._by_date:
-            return index_in(self._sorted(), key)
-        email, received_at = self._start.email, self._start.received_at
-        walk, bound = self._walk(Condition(f"{email} = ?", (key,)))
-        if self._start.source.startswith("email_"):
-            at = self._reader.value("SELECT received_at FROM email WHERE key = ?", (key,))
-            walk, bound = self._walk(Condition(f"{received_at} = ? AND {email} = ?", (at, key)))
-        place = self._reader.one(f"SELECT {received_at}, {email} {walk}", bound)
-        if place is None:
-            return None
-        before = "<" if self._ascending else ">"
-        walk, bound = self._walk(Condition(f"({received_at}, {email}) {before} (?, ?)", place))
-        return int(self._reader.value(f"SELECT count(*) {walk}", bound))
+            return places_in(self._sorted(), keys)
+        last = self._reader.one(
+            f"SELECT e.received_at, e.key FROM json_each(?) AS asked CROSS JOIN email AS e ON e.key = asked.value "
+            f"ORDER BY e.received_at {self._backwards}, e.key {self._backwards} LIMIT 1",
+            (documents.dump(keys),),
+        )
+        if last is None:
+            return []
+        upto = f"({self._start.received_at}, {self._start.email}) {'<=' if self._ascending else '>='} (?, ?)"
+        return places_in(self._in_order(Condition(upto, last), UNLIMITED, 0), keys)
 
 
 def _collapsed(rows: Sequence[Sequence[int]]) -> list[int]:

@@ -100,6 +100,7 @@ class Folder:
 TOKEN: Final = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+")
 """A token of RFC 2045 §5.1."""
 
+_SIMPLE_VALUE: Final = re.compile(r"[A-Za-z0-9._+-]+")
 _PLAIN_VALUE: Final = re.compile(r"[!-~]+(?: [!-~]+)*")
 _PAIRED: Final = re.compile(r'(["\\])')
 _ATTRIBUTE_SAFE: Final = "!#$&+-.^_`{|}~"
@@ -111,12 +112,12 @@ def quoted_string(text: str) -> str:
 
 
 def parameter(name: str, value: str) -> list[str]:
-    """A parameter: a token or quoted; in the way of RFC 2231 when it is long, not ASCII, or could be misread.
+    """A parameter: bare or quoted; in the way of RFC 2231 when it is long, not ASCII, or could be misread.
 
     Returns one text, or several where RFC 2231 §3 needs continuations, without the ";" between them.
     """
     misread = "=?" in value  # RFC 2047 §5 forbids encoded words here, and yet they are read
-    if TOKEN.fullmatch(value) and not misread and len(name) + len(value) < LINE - 4:
+    if _SIMPLE_VALUE.fullmatch(value) and len(name) + len(value) < LINE - 4:
         return [f"{name}={value}"]
     if _PLAIN_VALUE.fullmatch(value) and not misread:
         plain = f"{name}={quoted_string(value)}"

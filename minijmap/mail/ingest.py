@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from minijmap.jmap import dates
 from minijmap.mail import body, counts, headers, message, search, text, threading
 from minijmap.mail.keywords import of_arrival
@@ -195,9 +197,9 @@ def inbox(tx: Transaction, account: int) -> int:
     """Return the key of the Inbox; one is made if the user has none, for mail must go somewhere."""
     key = counts.mailbox_with_role(tx, account, "inbox")
     if key is None:
-        from minijmap.mail.mailbox import add_mailbox
+        from minijmap.mail.mailbox import add_mailbox, free_name
 
-        key = add_mailbox(tx, account, "Inbox", "inbox", 1)
+        key = add_mailbox(tx, account, free_name(tx, account, "Inbox"), "inbox", 1)
     return key
 
 
@@ -207,11 +209,35 @@ def deliver(database: Database, raw: bytes, accounts: Sequence[int], received_at
     `received_at` is in milliseconds. All of the accounts get it, or (if this raises) none.
     """
     parsed = parse(raw)
+    database.write(lambda tx: arrive(tx, parsed, accounts, received_at))
+
+
+def arrive(tx: Transaction, parsed: ParsedEmail, accounts: Iterable[int], received_at: int) -> None:
+    """Put a message that has arrived into the Inbox of each account; `received_at` is in milliseconds."""
     flags = [of_arrival(parsed.listed["hasAttachment"])]
+    for account in accounts:
+        added = add(tx, account, parsed, mailboxes=[inbox(tx, account)], keywords=flags, received_at=received_at)
+        counts.recount(tx, account, [added.thread])
 
-    def job(tx: Transaction) -> None:
-        for account in accounts:
-            added = add(tx, account, parsed, mailboxes=[inbox(tx, account)], keywords=flags, received_at=received_at)
-            counts.recount(tx, account, [added.thread])
 
-    database.write(job)
+@dataclass(frozen=True)
+class StoredEmail:
+    """What is read of a stored Email to send it: keys of its Thread and its blob, octets, header fields in Raw form."""
+
+    thread: int
+    blob: int
+    size: int
+    headers: list[tuple[str, str]]
+
+
+def stored(reader: Reader, account: int, key: int) -> StoredEmail | None:
+    """Return an Email as it is stored, or None if the account has no such one."""
+    row = reader.one(
+        "SELECT e.thread, e.blob, e.size, c.rest ->> '$.headers' FROM email AS e "
+        "CROSS JOIN email_content AS c ON c.email = e.key WHERE e.key = ? AND e.account = ?",
+        (key, account),
+    )
+    if row is None:
+        return None
+    thread, blob, size, fields = row
+    return StoredEmail(thread, blob, size, [(name, value) for name, value in orjson.loads(fields)])

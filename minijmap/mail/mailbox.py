@@ -12,7 +12,7 @@ import orjson
 from minijmap.jmap import collation
 from minijmap.jmap.datatype import Condition, DataType, Filter, Property, Scope, SetContext, Sort, Touched
 from minijmap.jmap.errors import SetError, invalid_properties
-from minijmap.jmap.query import QueryPlan, SqlPlan, index_in
+from minijmap.jmap.query import QueryPlan, SqlPlan, index_in, places_in
 from minijmap.jmap.values import Boolean, Id, Nullable, String, unsigned_int
 from minijmap.mail import counts
 from minijmap.mail.capability import DEEPEST_MAILBOX, LONGEST_MAILBOX_NAME, MAIL
@@ -75,6 +75,12 @@ def find_child(reader: Reader, account: int, name: str, parent: int | None) -> i
         (account, None if parent is None else f"m{parent}", name),
     )
     return None if key is None else int(key)
+
+
+def free_name(reader: Reader, account: int, name: str) -> str:
+    """Return the name, or with a number after it, so that no Mailbox at the top has it (RFC 8621 §2)."""
+    candidates = (name if number == 1 else f"{name} {number}" for number in range(1, MOST_MAILBOXES + 2))
+    return next(one for one in candidates if find_child(reader, account, one, None) is None)
 
 
 def _contains(column: str) -> Any:
@@ -306,6 +312,10 @@ class TreePlan:
     def index_of(self, key: int) -> int | None:
         """Return the index of a key in the results, or None."""
         return index_in(self._keys, key)
+
+    def places(self, keys: list[int]) -> list[tuple[int, int]]:
+        """Return (index, key), lowest first, of those keys that are in the results."""
+        return places_in(self._keys, keys)
 
 
 def _ancestors(key: int, parents: Mapping[int, int | None]) -> "Iterable[int]":

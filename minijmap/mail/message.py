@@ -7,14 +7,15 @@ opaque part. It knows header fields only as far as MIME needs them; which parts 
 Line ends may be CRLF, LF or mixed. message/* parts are leaves: parse() again what they decode to (RFC 8621 §4.9).
 """
 
-import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from minijmap.mail.headers import content_id, content_language, content_location, content_type, disposition
-from minijmap.mail.text import NOT_BASE64, base64_octets, decode_octets
+from minijmap.mail.text import decode_octets
+from minijmap.store import transfer
+from minijmap.store.transfer import decoded_size
 
 MAX_DEPTH: Final = 50
 """Multiparts inside of each other; a deeper one is an opaque leaf."""
@@ -30,9 +31,6 @@ MAX_HEADER_BYTES: Final = 1_000_000
 
 MAX_BOUNDARY: Final = 256
 """Octets of a boundary (RFC 2046 §5.1.1 allows 70); a multipart with a longer one is a plain-text leaf."""
-
-MAX_BASE64_RESTARTS: Final = 10_000
-"""Paddings inside of one base64 content after which decoding starts anew."""
 
 
 @dataclass(slots=True)
@@ -291,13 +289,7 @@ def parse(raw: bytes) -> Part:
     return root
 
 
-# --- content transfer encodings -------------------------------------------------------------------------------------
-
-_BASE64_WHITE: Final = b" \t\r\n"
-_BAD_QUOTED: Final = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*+(?:\r?\n|\Z))")
-_TRAILING_WHITE: Final = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
-_UU_BEGIN: Final = re.compile(rb"^begin(?:-base64)? [0-7]{1,6} [^\n]*+\n", re.MULTILINE)
-_WINDOW: Final = 1 << 20
+# --- content transfer encodings: the store's, for a part is a blob ------------------------------------------------
 
 
 def decode_content(raw: bytes, start: int, end: int, encoding: str) -> tuple[bytes, bool]:
@@ -305,71 +297,7 @@ def decode_content(raw: bytes, start: int, end: int, encoding: str) -> tuple[byt
 
     encoding is one of n, q, b, u as in Part.encoding; an unknown letter counts as n.
     """
-    data = raw[start:end]
-    if encoding == "b":
-        return _decode_base64(data)
-    if encoding == "q":
-        return _decode_quoted(data)
-    if encoding == "u":
-        return _decode_uu(data)
-    return data, False
-
-
-def decoded_size(raw: bytes, start: int, end: int, encoding: str) -> int:
-    """len(decode_content(...)[0]); for large base64 without a decoded copy."""
-    if encoding == "n":
-        return max(0, end - start)
-    padding = raw.find(b"=", start, end) if encoding == "b" else start
-    if encoding != "b" or (padding >= 0 and raw[padding:end].strip(b"= \t\r\n")):
-        return len(decode_content(raw, start, end, encoding)[0])
-    stop = end if padding < 0 else padding
-    characters = 0
-    for window in range(start, stop, _WINDOW):
-        characters += len(raw[window : min(window + _WINDOW, stop)].translate(None, NOT_BASE64))
-    return characters * 3 // 4
-
-
-def _decode_base64(data: bytes) -> tuple[bytes, bool]:
-    """RFC 2045 §6.8; characters outside of the alphabet are passed over, padding in the middle starts anew."""
-    packed = data.translate(None, _BASE64_WHITE)
-    try:
-        return binascii.a2b_base64(packed, strict_mode=True), False
-    except binascii.Error:
-        pieces = packed.split(b"=", MAX_BASE64_RESTARTS)
-        return b"".join(base64_octets(piece) for piece in pieces), True
-
-
-def _decode_quoted(data: bytes) -> tuple[bytes, bool]:
-    """RFC 2045 §6.7; white space at the end of a line was added on the way, an "=" that says nothing stays."""
-    problem = _BAD_QUOTED.search(data) is not None
-    return binascii.a2b_qp(_TRAILING_WHITE.sub(b"", data)), problem
-
-
-def _decode_uu(data: bytes) -> tuple[bytes, bool]:
-    begin = _UU_BEGIN.search(data)
-    if not begin:
-        return data, True
-    pieces: list[bytes] = []
-    problem = False
-    for line in data[begin.end() :].split(b"\n"):
-        text = line.rstrip(b"\r")
-        if text.rstrip() == b"end":
-            return b"".join(pieces), problem
-        octets, broken = _decode_uu_line(text)
-        problem = problem or broken
-        pieces.append(octets)
-    return b"".join(pieces), True
-
-
-def _decode_uu_line(line: bytes) -> tuple[bytes, bool]:
-    """One line: its first character says how many octets follow; some encoders write one character too many."""
-    if not line:
-        return b"", False
-    length = ((((line[0] - 32) & 63) + 2) // 3) * 4 + 1
-    try:
-        return binascii.a2b_uu(line[:length]), False
-    except binascii.Error:
-        return b"", True
+    return transfer.decode(raw[start:end], encoding)
 
 
 # --- storage --------------------------------------------------------------------------------------------------------

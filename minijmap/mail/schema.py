@@ -3,7 +3,7 @@
 `email` is the narrow row that changes; `email_content` never does, in two parts: what a list shows, and the rest. The
 other tables are kept beside them in the same transaction: `email_mailbox` and `email_keyword` are where queries walk,
 `mailbox_thread` is from where a mailbox's counts are kept, `email_search` is the index of words. `minijmap check`
-makes all of them anew and compares.
+makes all of them anew and compares. `queue_message` and `queue_recipient` are what is on its way out (see `queue`).
 """
 
 from minijmap.store.schema import Migration
@@ -99,13 +99,80 @@ MAIL_MIGRATIONS = (
             emails INTEGER NOT NULL,
             unread_emails INTEGER NOT NULL,
             unread INTEGER NOT NULL,                -- 1: counts as an unread Thread in this Mailbox
+            newest_at INTEGER NOT NULL,             -- the newest Email of the Thread in this Mailbox
+            newest INTEGER NOT NULL,
             PRIMARY KEY (thread, mailbox)
         ) STRICT, WITHOUT ROWID;
-        CREATE INDEX mailbox_thread_mailbox ON mailbox_thread (mailbox);
+        CREATE INDEX mailbox_thread_newest ON mailbox_thread (mailbox, newest_at, newest);
         CREATE VIRTUAL TABLE email_search USING fts5 (
             "from", "to", cc, bcc, subject, body, attachments, headers,
             content = '', tokenize = "unicode61 remove_diacritics 2"
         );
+        """,
+    ),
+    Migration(
+        "mail-submission-1",
+        """
+        CREATE TABLE identity (
+            key INTEGER PRIMARY KEY AUTOINCREMENT,
+            account INTEGER NOT NULL,
+            created INTEGER NOT NULL,
+            changed INTEGER NOT NULL,
+            doc TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX identity_created ON identity (account, created);
+        CREATE INDEX identity_changed ON identity (account, changed);
+        INSERT INTO identity (account, created, changed, doc)   -- accounts of before get theirs, as new ones do
+            SELECT account.key, 0, 0, json_object(
+                'name', user.name, 'email', user.address, 'replyTo', NULL, 'bcc', NULL,
+                'textSignature', '', 'htmlSignature', '', 'mayDelete', json('false'))
+            FROM account JOIN user ON user.key = account.user;
+        CREATE TABLE vacation_response (            -- a row once it is changed (see DataType.singleton)
+            account INTEGER PRIMARY KEY,
+            key INTEGER NOT NULL DEFAULT 1 CHECK (key = 1),
+            created INTEGER NOT NULL,
+            changed INTEGER NOT NULL,
+            doc TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE email_submission (
+            key INTEGER PRIMARY KEY AUTOINCREMENT,
+            account INTEGER NOT NULL,
+            created INTEGER NOT NULL,
+            changed INTEGER NOT NULL,
+            send_at INTEGER NOT NULL,               -- milliseconds
+            doc TEXT NOT NULL,
+            identity TEXT GENERATED ALWAYS AS (doc ->> '$.identityId') VIRTUAL,
+            email TEXT GENERATED ALWAYS AS (doc ->> '$.emailId') VIRTUAL,
+            thread TEXT GENERATED ALWAYS AS (doc ->> '$.threadId') VIRTUAL,
+            undo_status TEXT GENERATED ALWAYS AS (doc ->> '$.undoStatus') VIRTUAL
+        ) STRICT;
+        CREATE INDEX email_submission_created ON email_submission (account, created);
+        CREATE INDEX email_submission_changed ON email_submission (account, changed);
+        CREATE INDEX email_submission_send_at ON email_submission (account, send_at, key);
+        CREATE TABLE queue_message (                -- what is on its way out: see mail.queue
+            key INTEGER PRIMARY KEY AUTOINCREMENT,
+            account INTEGER NOT NULL,               -- whose it is
+            submission INTEGER,                     -- the EmailSubmission's key; that may be gone
+            blob INTEGER NOT NULL,                  -- the message as it was stored
+            sender TEXT NOT NULL,                   -- the envelope's; empty: no bounces
+            parameters TEXT NOT NULL,               -- of MAIL FROM, as JSON
+            queued_at INTEGER NOT NULL,             -- milliseconds
+            release_at INTEGER NOT NULL             -- milliseconds
+        ) STRICT;
+        CREATE INDEX queue_message_submission ON queue_message (submission);
+        CREATE INDEX queue_message_account ON queue_message (account);
+        CREATE TABLE queue_recipient (
+            key INTEGER PRIMARY KEY AUTOINCREMENT,
+            message INTEGER NOT NULL,
+            address TEXT NOT NULL,
+            parameters TEXT NOT NULL,               -- of RCPT TO, as JSON
+            route TEXT,                             -- NULL: nobody has looked yet; 'outside': not a mailbox here
+            next_attempt INTEGER NOT NULL,          -- milliseconds
+            attempts INTEGER NOT NULL DEFAULT 0,
+            reply TEXT NOT NULL DEFAULT ''          -- the last one
+        ) STRICT;
+        CREATE INDEX queue_recipient_message ON queue_recipient (message);
+        CREATE INDEX queue_recipient_next ON queue_recipient (route, next_attempt);
         """,
     ),
 )

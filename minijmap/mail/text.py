@@ -5,12 +5,13 @@ pure function over one string, linear in its length, and raises on no input. It 
 structure.
 """
 
-import binascii
 import html as html_entities
 import re
 import unicodedata
 from encodings.aliases import aliases
 from typing import Final
+
+from minijmap.store.transfer import base64_octets
 
 PREVIEW_LENGTH: Final = 256
 """Longest preview, in UTF-16 code units (RFC 8621 §4.1.4 says characters; clients count in either way)."""
@@ -168,15 +169,6 @@ def decode_octets(data: bytes) -> str:
 _WORD: Final = re.compile(r"(?<!\S)=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?\s]*)\?=(?!\S)")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _QUOTED_OCTET: Final = re.compile(rb"=([0-9A-Fa-f]{2})")
-NOT_BASE64: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
-
-
-def base64_octets(data: bytes) -> bytes:
-    """Best effort: what the base64 alphabet's characters in the data say, padding or not."""
-    kept = data.translate(None, NOT_BASE64)
-    if len(kept) % 4 == 1:
-        kept = kept[:-1]
-    return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
 
 
 def _word_octets(encoding: str, text: str) -> bytes:

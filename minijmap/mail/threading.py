@@ -18,7 +18,11 @@ MOST_REFERENCES = 200
 
 
 def reference_hashes(message_ids: Iterable[str], subject: str) -> list[int]:
-    """Return what an Email is known by: a hash for each message id together with the base subject."""
+    """Return what an Email is known by: a hash for each message id together with the base subject.
+
+    Of the subject neither case nor white space matters (RFC 8621 §3, RFC 5256 §2.1).
+    """
+    subject = "".join(subject.casefold().split())
     ids = list(dict.fromkeys(message_ids))[:MOST_REFERENCES]
     return [
         int.from_bytes(

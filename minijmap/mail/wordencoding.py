@@ -23,8 +23,8 @@ _IN_TEXT: Final = frozenset(string.ascii_letters + string.digits + string.punctu
 def encoded_words(text: str, room: int, *, phrase: bool) -> Iterator[str]:
     """Encode a text, in Q or B, whichever is shorter; no character is split.
 
-    `room` is what the first word may have, in characters (at least SHORTEST_ROOM); every other may have 75. In a `phrase`, such
-    as a display-name, fewer characters stand for themselves.
+    `room` is what the first word may have, in characters (at least SHORTEST_ROOM); every other may have 75. In a
+    `phrase`, such as a display-name, fewer characters stand for themselves.
     """
     safe = _IN_PHRASE if phrase else _IN_TEXT
     quoted = [_quoted(character, safe) for character in text]

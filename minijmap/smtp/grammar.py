@@ -7,20 +7,12 @@ exists, nor in what state the session is. Every pattern takes time in proportion
 import re
 from dataclasses import dataclass
 
-MOST_PATH = 512
-"""Octets of an address: twice what RFC 5321 §4.5.3.1.3 asks for, and still less than a header line may hold."""
+from minijmap.mail.addressing import DOMAIN, MAILBOX
+from minijmap.mail.addressing import MOST_ADDRESS as MOST_PATH
 
-# RFC 6531 §3.3 allows all beyond ASCII; what some programs take for a control or a line end is refused.
-_MORE = r"\u00a1-\u2027\u202a-\U0010ffff"
-# Dots anywhere: some providers have handed out addresses with two in a row or one at the end.
-_ATOMS = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.{_MORE}-]+"
-_QUOTED = rf"\"(?:[\x20!\x23-\x5b\x5d-\x7e{_MORE}]|\\[\x20-\x7e])*\""
-_LABEL = rf"(?!-)[A-Za-z0-9{_MORE}-]+(?<!-)"
-_DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[\x21-\x5a\x5e-\x7e]+\])"
-_ROUTE = rf"@{_DOMAIN}(?:,@{_DOMAIN})*:"
-_MAILBOX = rf"(?:{_ATOMS}|{_QUOTED})@{_DOMAIN}"
+_ROUTE = rf"@{DOMAIN}(?:,@{DOMAIN})*:"
 # A space after the colon is wrong (RFC 5321 §3.3) and harmless.
-_PATH = re.compile(rf" *<(?:(?:{_ROUTE})?(?P<mailbox>{_MAILBOX})|(?P<other>(?i:postmaster)|))>(?P<rest> .*)?")
+_PATH = re.compile(rf" *<(?:(?:{_ROUTE})?(?P<mailbox>{MAILBOX})|(?P<other>(?i:postmaster)|))>(?P<rest> .*)?")
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\x00-\x20=\x7f]+))?")
 _SIZE = re.compile(r"[0-9]{1,20}")
 

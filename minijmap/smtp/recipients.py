@@ -37,6 +37,10 @@ class Recipients:
             address = found
         return None
 
+    def forms(self, address: str) -> list[str]:
+        """Return an address in the form that addresses are compared in, then what it is without its tag."""
+        return list(_without_tags(canonical(address)))
+
     def _step(self, reader: Reader, address: str) -> User | str | None:
         """Return the user, or the address to go on with, or None."""
         for candidate in _without_tags(address):

@@ -16,11 +16,14 @@ MOST_HOST = 255
 
 @dataclass(frozen=True)
 class Arrival:
-    """What is known about one message's way here. `recipient` is the only one, or None when there were several."""
+    """What is known about one message's way here. `recipient` is the only one, or None when there were several.
+
+    `helo` is None for a message that was submitted on this server: it came from no other host.
+    """
 
     sender: str
     recipient: str | None
-    helo: str
+    helo: str | None
     peer: str | None
     protocol: str
     hostname: str
@@ -56,10 +59,10 @@ def fields(arrival: Arrival) -> bytes:
     """Return the two fields, each ended by CRLF: they go before the first octet of the message."""
     local_time = datetime.fromtimestamp(arrival.received_at, UTC).astimezone()
     path = "" if arrival.recipient is None else f"\r\n\tfor <{arrival.recipient}>"
+    source = "" if arrival.helo is None else f"from {safe_host(arrival.helo)} ({address_literal(arrival.peer)})\r\n\t"
     text = (
         f"Return-Path: <{arrival.sender}>\r\n"
-        f"Received: from {safe_host(arrival.helo)} ({address_literal(arrival.peer)})\r\n"
-        f"\tby {safe_host(arrival.hostname)} with {arrival.protocol} id {arrival.trace_id}{path};\r\n"
+        f"Received: {source}by {safe_host(arrival.hostname)} with {arrival.protocol} id {arrival.trace_id}{path};\r\n"
         f"\t{format_datetime(local_time)}\r\n"
     )
     return text.encode()

@@ -7,6 +7,7 @@ counts its changes by a modseq, and that each type of an account has a state.
 """
 
 import contextlib
+import logging
 import queue
 import sqlite3
 import threading
@@ -27,6 +28,8 @@ GROUP_SECONDS = 0.05
 """A group of jobs takes no new member after this long, so that the first of them is not kept waiting."""
 READER_CACHE_KIB = 2048
 WRITER_CACHE_KIB = 8192
+
+log = logging.getLogger(__name__)
 
 
 class StoreClosed(RuntimeError):
@@ -124,13 +127,27 @@ def connect(path: Path, *, read_only: bool = False, cache_kib: int = READER_CACH
         path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS, cached_statements=256
     )
     connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")  # NORMAL would lose mail that was acknowledged (DESIGN §4)
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
     connection.execute("PRAGMA temp_store = MEMORY")
     if read_only:
         connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Have a write-ahead log. SQLite does not wait for another process that is about to do the same: we do."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 class _Job:
@@ -185,11 +202,17 @@ class Database:
                     raise StoreClosed("The database is closed.")
                 self._readers.append(connection)
             self._local.connection = connection
-        connection.execute("BEGIN")
+        try:
+            connection.execute("BEGIN")
+        except sqlite3.ProgrammingError:
+            if not self._closed:
+                raise
+            raise StoreClosed("The database is closed.") from None
         try:
             yield Reader(connection)
         finally:
-            connection.execute("COMMIT")
+            with contextlib.suppress(sqlite3.ProgrammingError):  # closed meanwhile: the snapshot is gone already
+                connection.execute("COMMIT")
 
     def write(self, function: Callable[[Transaction], T]) -> T:
         """Run `function` on the writer thread and return its result once it is on disk.
@@ -246,21 +269,30 @@ class Database:
                 job = waiting
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:  # a full or failing disk: nobody is told that anything was kept
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):  # it may fail too, and there is nothing more to undo
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
             told = {id(answer[0]) for answer in answers}
             jobs = [answer[0] for answer in answers] + ([] if id(job) in told else [job])
             for waiter in jobs:
                 waiter.promise.set_exception(error)
             return going
-        if announcements and self.on_commit is not None:
-            self.on_commit(announcements)
+        self._announce(announcements)
         for job, result, problem in answers:
             if problem is None:
                 job.promise.set_result(result)
             else:
                 job.promise.set_exception(problem)
         return going
+
+    def _announce(self, announcements: Changes) -> None:
+        if not announcements or self.on_commit is None:
+            return
+        try:
+            self.on_commit(announcements)
+        except Exception:
+            # What is on disk is on disk: a listener's fault is neither the jobs' nor the end of the writer.
+            log.exception("A listener to commits failed")
 
     def _run_job(self, job: _Job, announcements: Changes) -> tuple[Any, BaseException | None]:
         transaction = Transaction(self._connection)

@@ -5,13 +5,14 @@ bring their own migrations; `server` puts them in order. Must not know what anot
 """
 
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from minijmap.store.database import connect
+from minijmap.store.database import BUSY_SECONDS, connect
 
 
 class NewerFile(Exception):
@@ -116,6 +117,8 @@ def migrate(path: Path, migrations: Sequence[Migration]) -> Path | None:
         copy = _copy(connection, path, pending[0].name) if applied else None
         connection.execute("BEGIN IMMEDIATE")
         try:
+            # Another process may have been faster: `user add` while `serve` starts.
+            pending = _pending(path, _applied(connection, path), migrations)
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT"
             )
@@ -123,7 +126,8 @@ def migrate(path: Path, migrations: Sequence[Migration]) -> Path | None:
                 _apply(connection, migration)
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has rolled back already
+                connection.execute("ROLLBACK")
             raise
         return copy
 
@@ -153,6 +157,9 @@ def _pending(path: Path, applied: Sequence[str], migrations: Sequence[Migration]
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
+        # A look comes first: the pragmas of the house would turn another program's file into a WAL file.
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as look:
+            _applied(look, path)
         return connect(path)
     except sqlite3.DatabaseError as error:
         raise NotOurFile(f"{path} cannot be opened as a minijmap file: {error}.") from error
@@ -169,6 +176,7 @@ def _applied(connection: sqlite3.Connection, path: Path) -> list[str]:
 
 def _copy(connection: sqlite3.Connection, path: Path, step: str) -> Path:
     target = path.with_name(f"{path.stem}.before-{step}.sqlite3")
+    os.close(os.open(target, os.O_RDWR | os.O_CREAT, 0o600))  # it holds the same mail as the file
     with contextlib.closing(sqlite3.connect(target)) as copy:
         connection.backup(copy)
     return target

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from minijmap.mail import headers
@@ -67,6 +67,7 @@ def test_as_text(raw, expected):
     assert as_text(raw) == expected
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn", "Co")), min_size=1, max_size=80))
 def test_text_round_trip(text):
     """What the standard library encodes reads as what it was, normalised."""
@@ -155,6 +156,7 @@ ADDRESSES = st.builds(
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn", "Co", "Z")), max_size=20)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, ADDRESSES), max_size=6))
 @example([('a"b\\c', "x@y.example"), ("a(b", "x@y.example")])
 def test_addresses_round_trip(pairs):
@@ -228,6 +230,7 @@ def test_as_date(raw, expected):
     assert as_date(raw) == expected
 
 
+@settings(deadline=None)
 @given(st.datetimes(datetime(1900, 1, 2), datetime(9999, 12, 30)), st.integers(-23 * 60, 23 * 60))  # noqa: DTZ001
 def test_dates_agree_with_the_standard_library(moment, offset):
     """A date that the email package writes is the same moment here, at the same offset."""
@@ -277,6 +280,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=60).map("".join) | st.text(max_size=60))
 def test_no_value_raises(raw):
     """Every reader takes any text, and gives what can be written as UTF-8 JSON."""

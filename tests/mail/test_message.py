@@ -234,6 +234,7 @@ def test_a_multipart_has_no_encoding():
     assert (root.encoding, root.parts[0].size) == ("n", 1)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=500))
 def test_encodings_round_trip(data):
     """What the standard library encodes decodes to itself without a problem, in every encoding."""
@@ -248,6 +249,7 @@ def test_encodings_round_trip(data):
     assert message.decode_content(encoded, 0, len(encoded), "u") == (data, False)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ABab01+/= \r\n-!", max_size=60).map(str.encode), st.sampled_from("nbqu"))
 def test_decoded_size_is_the_size_of_what_decodes(data, encoding):
     """The size that is computed without a copy is that of the copy, for broken content too."""
@@ -287,7 +289,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(FRAGMENTS | st.binary(max_size=20), max_size=60).map(b"".join))
 @example(b"Content-Type: multipart/mixed; boundary=x\n\n--x")
 @example(b"Content-Type: multipart/mixed; boundary=x\n--x\n--x--")

@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minijmap.mail import text as subject_matter
@@ -42,19 +42,20 @@ from minijmap.mail.text import base_subject, cut_html, decode_charset, decode_oc
         (b"abc", "idna", ("abc", True)),
         (b"abc", "unicode_escape", ("abc", True)),
         (b"abc", "\x00" * 100, ("abc", True)),
-        (b"+2AA-", "utf-7", ("\ufffd", True)),
         ("a\uffff\U0001fffeb".encode(), "utf-8", ("a\ufffd\ufffdb", False)),
     ],
 )
 def test_decode_charset(data, charset, expected):
     """Declared charsets under their names in mail, unknown and undeclared ones, malformed octets (RFC 8621 §4.1.4)."""
-    found, problem = decode_charset(data, charset)
-    if charset == "utf-7":  # how a lone surrogate is malformed is the codec's choice; none may come through
-        assert not re.search("[\ud800-\udfff]", found)
-    else:
-        assert (found, problem) == expected
+    assert decode_charset(data, charset) == expected
 
 
+def test_no_lone_surrogate_comes_out_of_a_charset():
+    """UTF-7 can spell a lone surrogate; JSON can't hold one."""
+    assert "\ud800" not in decode_charset(b"+2AA-", "utf-7")[0]
+
+
+@settings(deadline=None)
 @given(
     st.binary(max_size=100),
     st.sampled_from([None, "utf-7", "utf-16", "utf-8", "gb2312", "hz", "iso-2022-jp", "big5", "x"]),
@@ -67,6 +68,7 @@ def test_any_octets_decode(data, charset):
     found.encode()
 
 
+@settings(deadline=None)
 @given(
     st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cn")), max_size=50),
     st.sampled_from(["utf-8", "utf-16", "gb18030", "utf-32"]),
@@ -112,7 +114,7 @@ def test_known_names_are_text_codecs():
         ("a<!-- never closed", "a"),
         ("<!DOCTYPE html><?xml version='1.0'?>x", "x"),
         ('<a title="a > b" href=x>y</a>', "y"),
-        ("<a title='never>closed\">y", "never closed"),
+        ("<a title='never>closed\">y", 'closed">y'),
         ("1 < 2 <3", "1 < 2 <3"),
         ("<p", ""),
         ("&lt;b&gt; &eacute; &#233; &#xe9; &nope;", "<b> é é é &nope;"),
@@ -121,8 +123,6 @@ def test_known_names_are_text_codecs():
 )
 def test_html_to_text(markup, expected):
     """Blocks on lines, entities decoded, scripts and comments gone, broken markup read somehow."""
-    if markup.startswith("<a title='never"):
-        expected = 'closed">y'
     assert html_to_text(markup, 10_000) == expected
 
 
@@ -131,6 +131,7 @@ def test_html_limit():
     assert html_to_text("<p>abc</p>" * 1000, 10) == "abc\nabc\nab"
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Cn")), max_size=80))
 def test_html_of_escaped_text(text):
     """Escaped text in an element comes out as it was, white space collapsed."""
@@ -164,6 +165,7 @@ MARKUP = st.lists(
 ).map("".join)
 
 
+@settings(deadline=None)
 @given(MARKUP, st.integers(0, 50))
 def test_html_cut_is_before_or_at_the_length(markup, length):
     """A cut is never behind what was asked for, and what is cut off an inner text is nothing but a tag."""
@@ -249,6 +251,7 @@ def test_preview(text, expected):
     assert preview(text) == expected
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_preview_length(text):
     """A preview never has more than 256 UTF-16 code units."""
@@ -305,6 +308,7 @@ def naive_base_subject(subject):
         return text
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(["re", "Fwd", "fw", ":", " ", "[", "]", "[x]", "(fwd)", "[fwd:", "a", "RE:"]), max_size=14

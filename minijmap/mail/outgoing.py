@@ -1,0 +1,42 @@
+"""The octets that leave: a stored message as its recipients get it (RFC 8621 §7.5, RFC 6409 §8).
+
+Owns what is taken out of the header and what is put into it; not an octet of the rest is touched. Pure functions.
+"""
+
+import re
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+# RFC 8621 §7.5: Bcc “MUST” go; Resent-Bcc would tell of the same (RFC 5322 §3.6.6).
+_SECRET = (b"bcc", b"resent-bcc")
+_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_MBOX = (b"From ", b">From ")
+
+
+def leaving(raw: bytes, *, sent_at: int, message_id: str) -> bytes:
+    """Return a message without Bcc, and with a Date (of `sent_at`, in milliseconds) and a Message-ID if it has none.
+
+    `message_id` is without its angle brackets. A line that some mbox file has left at the top goes too.
+    """
+    kept: list[bytes] = []
+    names: set[bytes] = set()
+    position, dropping = 0, False
+    while position < len(raw):
+        end = raw.find(b"\n", position) + 1 or len(raw)
+        line = raw[position:end]
+        if not line.strip(b"\r\n"):
+            break
+        if line[:1] not in (b" ", b"\t"):  # it does not go on with the field before
+            found = _NAME.match(line)
+            name = found[1].lower() if found else b""
+            dropping = name in _SECRET or (position == 0 and line.startswith(_MBOX))
+            names.add(name)
+        if not dropping:
+            kept.append(line)
+        position = end
+    added = []
+    if b"date" not in names:
+        added.append(f"Date: {format_datetime(datetime.fromtimestamp(sent_at / 1000, UTC))}\r\n".encode())
+    if b"message-id" not in names:
+        added.append(f"Message-ID: <{message_id}>\r\n".encode())
+    return b"".join((*added, *kept, raw[position:]))
