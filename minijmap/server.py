@@ -167,7 +167,7 @@ class Server:
 
     def _run_upkeep(self) -> None:
         """Drop, now and then, what nothing refers to any longer, and what was sent long ago."""
-        from minijmap.mail import submission
+        from minijmap.mail import reindex, submission
 
         while not self._stopping.wait(UPKEEP_SECONDS):
             now = self._clock()
@@ -177,6 +177,7 @@ class Server:
                 self.database.write(
                     lambda tx, now=now: documents.prune_tombstones(tx, int(now - KEEP_TOMBSTONES_SECONDS))  # type: ignore[misc]
                 )
+                reindex.upkeep(self.database, self._stopping.is_set)
             except Exception:
                 log.exception("The hourly upkeep failed; it is tried again in an hour.")
 

@@ -6,6 +6,7 @@ for the store's writer and ends the snapshot, so that later calls see it. Must n
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -86,7 +87,7 @@ class Call:
             if name not in self.raw:
                 if argument.required:
                     raise InvalidArguments(f"{self.name} needs the argument “{name}”.", arguments=[name])
-                values[name] = argument.default
+                values[name] = deepcopy(argument.default)
                 continue
             try:
                 values[name] = argument.kind.map_ids(argument.kind.check(self.raw[name]), self.resolve_id)

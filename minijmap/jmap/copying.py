@@ -17,9 +17,9 @@ from minijmap.jmap.errors import (
     invalid_properties,
 )
 from minijmap.jmap.session import Access
-from minijmap.jmap.setting import MOST_OBJECTS, OBJECT, SetRun, check_state
+from minijmap.jmap.setting import MOST_OBJECTS, OBJECT, CreationId, SetRun, check_state
 from minijmap.jmap.standard import ACCOUNT, STATE
-from minijmap.jmap.values import Boolean, Id, MapOf
+from minijmap.jmap.values import Boolean, MapOf
 from minijmap.store.database import Reader, Transaction
 
 COPY_ARGUMENTS = {
@@ -27,7 +27,7 @@ COPY_ARGUMENTS = {
     "ifFromInState": STATE,
     "accountId": ACCOUNT,
     "ifInState": STATE,
-    "create": Argument(MapOf(Id(), OBJECT, most=MOST_OBJECTS), required=True),
+    "create": Argument(MapOf(CreationId(), OBJECT, most=MOST_OBJECTS), required=True),
     "onSuccessDestroyOriginal": Argument(Boolean(), default=False),
     "destroyFromIfInState": STATE,
 }
@@ -53,6 +53,8 @@ def copy(call: Call, data_type: DataType) -> dict[str, Any]:
     if len(arguments["create"]) > limit:
         raise RequestTooLarge(f"{call.name} takes at most {limit} objects.")
     type_name = data_type.collection.type_name
+    # Now, for a copy may take over the creation id of its own original.
+    arguments["create"] = {name: _with_real_id(call, given) for name, given in arguments["create"].items()}
 
     def job(tx: Transaction) -> tuple[int, int, SetRun]:
         check_state(arguments["ifFromInState"], tx.state(source.account, type_name))
@@ -97,6 +99,14 @@ def _copy_all(run: SetRun, source: Access, tx: Reader) -> None:
     for creation_id in whole:
         run.create(creation_id)
     data_type.finish(context)
+
+
+def _with_real_id(call: Call, given: dict[str, Any]) -> dict[str, Any]:
+    """Return what is wanted of a copy, its original named by its id and not by a creation id (RFC 8620 §5.3)."""
+    object_id = given.get("id")
+    if isinstance(object_id, str) and object_id.startswith("#"):
+        return {**given, "id": call.resolve_id(object_id)}
+    return given
 
 
 def _with_original(data_type: DataType, source: Access, reader: Reader, given: dict[str, Any]) -> dict[str, Any]:

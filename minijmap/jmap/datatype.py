@@ -5,6 +5,7 @@ module fills in the tables and overrides the few hooks it needs. Must not know a
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -167,7 +168,7 @@ class DataType:
     def read(self, reader: Reader, account: int, keys: Sequence[int] | None, names: Sequence[str]) -> Fetched:
         """Read stored objects. One statement, one row: the JSON is joined inside SQLite and spliced (DESIGN §4)."""
         beside = {name: prop.column for name, prop in self.properties.items() if prop.column}
-        columns = "".join(f" || ',\"{name}\":' || {column}" for name, column in beside.items())
+        columns = "".join(f" || ',\"{name}\":' || coalesce({column}, 'null')" for name, column in beside.items())
         document = "CASE t.doc WHEN '{}' THEN '}' ELSE ',' || substr(t.doc, 2) END"
         object_id = f"'{self.singleton}'" if self.singleton else f"'{self.prefix}' || t.key"
         shown = f"'{{\"id\":\"' || {object_id} || '\"'{columns} || {document}"
@@ -215,6 +216,11 @@ class DataType:
         """Return an object whole, as an update sees it, or None."""
         found = self.plain(self.read(tx, account, [key], tuple(self.properties)))
         return found[0] if found else None
+
+    def load_for(self, tx: Transaction, account: int, key: int, names: AbstractSet[str]) -> dict[str, Any] | None:
+        """Return an object as an update sees it, with at least the properties that its patch names; or None."""
+        _ = names
+        return self.load(tx, account, key)
 
     def may_create(self, name: str) -> bool:
         """Say whether a client may give this property on create."""

@@ -16,6 +16,8 @@ from minijmap.jmap.values import ValueProblem
 DEEPEST_FILTER = 32
 MOST_CONDITIONS = 500
 MOST_COMPARATORS = 16
+LONGEST_CHAIN = 50
+MOST_STACK = 45
 OPERATORS = ("AND", "OR", "NOT")
 
 
@@ -90,24 +92,50 @@ def _parse_condition(data_type: DataType, value: dict[str, Any], scope: Scope) -
 
 
 def build_filter(data_type: DataType, node: FilterNode | None, scope: Scope) -> Condition:
-    """Return a filter as SQL. An empty condition, and an AND of nothing, match everything."""
+    """Return a filter as SQL. An empty condition, and an AND of nothing, match everything. Raises UnsupportedFilter."""
     if node is None:
         return Condition("1")
+    piece = _build(data_type, node, scope, negated=False)
+    if piece.stack > MOST_STACK:
+        raise UnsupportedFilter("The filter is too complicated.")
+    return piece.condition
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """SQL that may stand anywhere, and how many places of SQLite's parser (it has 100) its nesting takes."""
+
+    condition: Condition
+    stack: int = 0
+
+
+def _build(data_type: DataType, node: FilterNode, scope: Scope, *, negated: bool) -> _Piece:
+    """Build a filter, or its negation: NOT is pushed down to the conditions, where it costs no nesting."""
     if isinstance(node, FilterCondition):
-        parts = [data_type.filters[name].build(scope, value) for name, value in node.values.items()]
-        return _join(parts, " AND ", "1")
-    parts = [build_filter(data_type, one, scope) for one in node.conditions]
-    if node.operator == "AND":
-        return _join(parts, " AND ", "1")
-    any_of = _join(parts, " OR ", "0")
-    return any_of if node.operator == "OR" else Condition(f"NOT {any_of.sql}", any_of.parameters)
+        built = [data_type.filters[name].build(scope, value) for name, value in node.values.items()]
+        # What has no value matches no condition: in SQL it is neither true nor false.
+        shown = "(({}) IS NOT TRUE)" if negated else "({})"
+        parts = [_Piece(Condition(shown.format(one.sql), one.parameters)) for one in built]
+        return _join(parts, all_of=not negated)
+    if node.operator == "NOT":
+        negated = not negated
+    parts = [_build(data_type, one, scope, negated=negated) for one in node.conditions]
+    return _join(parts, all_of=(node.operator == "AND") != negated)
 
 
-def _join(parts: list[Condition], word: str, empty: str) -> Condition:
+def _join(parts: list[_Piece], *, all_of: bool) -> _Piece:
+    """Join with AND or OR: the deepest first, where it costs least, and in groups, for a chain is as high as long."""
     if not parts:
-        return Condition(empty)
-    sql = f"({word.join(f'({part.sql})' for part in parts)})"
-    return Condition(sql, tuple(value for part in parts for value in part.parameters))
+        return _Piece(Condition("1" if all_of else "0"))
+    if len(parts) == 1:
+        return parts[0]
+    if len(parts) > LONGEST_CHAIN:
+        groups = [parts[start : start + LONGEST_CHAIN] for start in range(0, len(parts), LONGEST_CHAIN)]
+        return _join([_join(group, all_of=all_of) for group in groups], all_of=all_of)
+    first, *others = sorted(parts, key=lambda part: -part.stack)
+    sql = (" AND " if all_of else " OR ").join(part.condition.sql for part in (first, *others))
+    bound = tuple(value for part in (first, *others) for value in part.condition.parameters)
+    return _Piece(Condition(f"({sql})", bound), max(first.stack + 1, others[0].stack + 3))
 
 
 def parse_sort(data_type: DataType, value: Any) -> tuple[Comparator, ...]:

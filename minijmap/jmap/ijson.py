@@ -18,6 +18,8 @@ MAX_DEPTH = 128
 
 _SHOWN = 60  # Characters of foreign text repeated in a sentence.
 _DOUBLE_DIGITS = 309  # The largest finite double, written as an integer.
+_LEAST_64, _MOST_64 = -(2**63), 2**64 - 1  # What can be written out again as an integer.
+_SURE_DIGITS = 19  # Fewer are surely within 64 bits.
 
 _NOT_BRACKETS = bytes(octet for octet in range(256) if octet not in b"[]{}")
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -47,8 +49,8 @@ class NotIJson(ValueError):
 def loads(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
     """The value of the I-JSON message `data`: dict, list, str, int, float, bool or None.
 
-    Integers are exact, whatever their size below the largest double; RFC 8620 §1.3's narrower range is a matter of
-    the argument's type. `data` is bounded by the caller (`maxSizeRequest`); the time taken is linear in its length.
+    Integers of 64 bits are exact, larger ones are doubles as RFC 7493 §2.2 has every number; RFC 8620 §1.3's narrower
+    range is a matter of the argument's type. `data` is bounded by the caller (`maxSizeRequest`); the time taken is linear in its length.
     Raises NotIJson for anything that RFC 7493 §2 does not allow, and for nesting deeper than `max_depth`.
     """
     # The number of openings is a bound for the depth, and nearly always a sufficient one.
@@ -118,13 +120,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _integer(digits: str) -> int:
+def _integer(digits: str) -> int | float:
     """An integer no larger than a double (RFC 7493 §2.2); its length is looked at before it is converted."""
+    if len(digits) < _SURE_DIGITS:
+        return int(digits)
     if len(digits) >= _DOUBLE_DIGITS and (
         len(digits) > _DOUBLE_DIGITS + 1 or float(digits) in (float("inf"), float("-inf"))
     ):
         raise _too_large(digits)
-    return int(digits)
+    number = int(digits)
+    return number if _LEAST_64 <= number <= _MOST_64 else float(number)
 
 
 def _real(digits: str) -> float:

@@ -160,19 +160,20 @@ def query_changes(call: Call, data_type: DataType) -> dict[str, Any]:
         raise CannotCalculateChanges(str(error)) from None
     if not touched.complete:
         raise CannotCalculateChanges("There are too many changes since that state.")
-    added = plan.places(touched.new)
+    added, removed = plan.places(touched.new), list(dict.fromkeys(touched.old))
     up_to = arguments["upToId"] and data_type.key_of(arguments["upToId"])
-    last = plan.index_of(up_to) if up_to else None
+    # One that may have moved itself marks no end: what was cached before it may come after it now.
+    last = plan.index_of(up_to) if up_to and up_to not in removed else None
     if last is not None:
         added = [(index, key) for index, key in added if index <= last]
     most = arguments["maxChanges"]
-    if most is not None and len(touched.old) + len(added) > most:
+    if most is not None and len(removed) + len(added) > most:
         raise TooManyChanges(f"There are more than {most} changes.")
     answer = {
         "accountId": access.account_id,
         "oldQueryState": arguments["sinceQueryState"],
         "newQueryState": str(reader.state(access.account, data_type.collection.type_name)),
-        "removed": [data_type.id_of(key) for key in dict.fromkeys(touched.old)],
+        "removed": [data_type.id_of(key) for key in removed],
         "added": [{"id": data_type.id_of(key), "index": index} for index, key in added],
     }
     if arguments["calculateTotal"]:

@@ -4,16 +4,19 @@ Owns the order of things, creation ids, patches, the rules of each property, and
 A type adds its hooks (`DataType.create`, `update`, `destroy`, `check_constraints`, `finish`). Must not know any type.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
+
+import orjson
 
 from minijmap.jmap import patch as patching
 from minijmap.jmap.call import Argument, Call
 from minijmap.jmap.datatype import REQUIRED, DataType, Property, SetContext
 from minijmap.jmap.errors import RequestTooLarge, SetError, StateMismatch, invalid_properties
 from minijmap.jmap.standard import ACCOUNT, STATE
-from minijmap.jmap.values import Anything, Id, ListOf, MapOf, Nullable, String, ValueProblem
+from minijmap.jmap.values import Anything, Id, Kind, ListOf, MapOf, Nullable, String, ValueProblem
 from minijmap.store.database import Transaction
 
 MOST_OBJECTS = 100_000
@@ -122,7 +125,7 @@ class SetRun:
         self.context = context
         self.outcome = Outcome()
         self._constraints_later = False
-        self._creating: dict[str, None] = {}
+        self._creating: set[str] = set()
         self._awaited: list[str] = []
         self._touched: list[int] = []
 
@@ -221,20 +224,22 @@ class SetRun:
             if now not in self._creating and not self._untried(now):
                 waiting.pop()
                 continue
-            self._creating[now] = None
+            self._creating.add(now)
             self._awaited = []
             self._create(now)
             if self._awaited:
                 waiting += reversed(dict.fromkeys(self._awaited))
             else:
-                del self._creating[now]
+                self._creating.discard(now)
                 waiting.pop()
 
     def _create(self, creation_id: str) -> None:
         """Create one object, or note in `_awaited` which others must be created before it."""
+        if self.type.singleton is not None:
+            error = SetError(SetError.SINGLETON, f"There is always exactly one {self.type.name}.")
+            self.outcome.not_created[creation_id] = error
+            return
         try:
-            if self.type.singleton is not None:
-                raise SetError(SetError.SINGLETON, f"There is always exactly one {self.type.name}.")
             given = self.context.arguments["create"][creation_id]
             wanted = self.checked(given)
             if self._awaited:
@@ -256,18 +261,23 @@ class SetRun:
         unknown = [name for name in given if not self.type.may_create(name)]
         if unknown:
             raise invalid_properties(_not_settable(declared, unknown[0], self.type.name), *unknown)
-        wanted, missing = {}, []
+        wanted, missing, wrong = {}, [], []
         for name, prop in declared.items():
             if name in given and not (given[name] is None and _null_means_default(prop)):
-                wanted[name] = self._checked_value(name, prop, given[name])
+                try:
+                    wanted[name] = self._checked_value(name, prop, given[name])
+                except SetError as error:
+                    wrong.append(error)
             elif prop.server_set:
                 continue
             elif prop.default is REQUIRED:
                 missing.append(name)
             else:
-                wanted[name] = prop.default
+                wanted[name] = deepcopy(prop.default)
         if missing:
-            raise invalid_properties(f"A {self.type.name} needs {', '.join(missing)}.", *missing)
+            wrong.append(invalid_properties(f"A {self.type.name} needs {', '.join(missing)}.", *missing))
+        if wrong:
+            raise _all_of(wrong)
         return {**wanted, **self.type.extra_properties(given)}
 
     def _checked_value(self, name: str, prop: Property, value: Any) -> Any:
@@ -290,57 +300,87 @@ class SetRun:
     def _update(self, object_id: str, patch: Mapping[str, Any], doomed: set[str]) -> None:
         real = self._real_id(object_id)
         if real in doomed:
-            self.outcome.not_updated[object_id] = SetError(SetError.WILL_DESTROY, "The same call destroys it.")
+            self.outcome.not_updated[real] = SetError(SetError.WILL_DESTROY, "The same call destroys it.")
             return
         try:
             with self.context.tx.savepoint():
                 self.outcome.updated[real] = self._patched(real, patch)
         except SetError as error:
-            self.outcome.not_updated[object_id] = error
+            self.outcome.not_updated[real] = error
 
     def _patched(self, object_id: str, patch: Mapping[str, Any]) -> dict[str, Any] | None:
         key = self.type.key_of(object_id)
-        before = None if key is None else self.type.load(self.context.tx, self.context.account, key)
+        named = {_first_name(path) for path in patch}
+        before = None if key is None else self.type.load_for(self.context.tx, self.context.account, key, named)
         if before is None or key is None:
             raise SetError(SetError.NOT_FOUND)
-        patch = self.type.normal_patch(patch, before)
+        patch = self._with_real_ids(self.type.normal_patch(patch, before))
         try:
             after = patching.apply(before, dict(patch))
         except patching.PatchError as error:
             raise SetError(SetError.INVALID_PATCH, str(error)) from None
-        for name in dict.fromkeys(_first_name(path) for path in patch):
-            self._check_changed(name, before, after)
-        changed = [name for name in after if after[name] != before.get(name)]
-        if not changed:
-            return None
-        more = self.type.update(self.context, key, before, after)
-        self._constrain(key)
-        unlike = {name: after[name] for name in changed if name in patch and patch[name] != after[name]}
+        names = dict.fromkeys(_first_name(path) for path in patch)
+        self._check_changed(names, before, after)
+        changed = {name for name in names if not _same(after[name], before.get(name))}
+        more = {}
+        if changed:
+            more = self.type.update(self.context, key, before, after)
+            self._constrain(key)
+        # What is not as it was sent: in another form, or back at its default.
+        unlike = {
+            name: after[name]
+            for name in names
+            if name in patch and patch[name] != after[name] and (name in changed or patch[name] is not None)
+        }
         return {**unlike, **more} or None
 
-    def _check_changed(self, name: str, before: Mapping[str, Any], after: dict[str, Any]) -> None:
+    def _with_real_ids(self, patch: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a patch in which no path names a member of an `Id[…]` by its creation id (RFC 8620 §5.3)."""
+        real: dict[str, Any] = {}
+        for path, value in patch.items():
+            name, _, member = path.partition("/")
+            prop = self.type.properties.get(name)
+            if prop is not None and member.startswith("#") and _has_ids_for_names(prop.kind):
+                reference, *deeper = member.split("/")
+                path = "/".join([name, self._resolver(name)(reference), *deeper])  # noqa: PLW2901 - the same path
+            if path in real:
+                raise SetError(SetError.INVALID_PATCH, f"“{path[:255]}” is patched twice.")
+            real[path] = value
+        return real
+
+    def _check_changed(self, names: Iterable[str], before: Mapping[str, Any], after: dict[str, Any]) -> None:
+        """Check the properties that a patch touches, and put them in normal form."""
+        wrong = []
+        for name in names:
+            try:
+                self._check_one(name, before, after)
+            except SetError as error:
+                wrong.append(error)
+        if wrong:
+            raise _all_of(wrong)
+
+    def _check_one(self, name: str, before: Mapping[str, Any], after: dict[str, Any]) -> None:
         """Check one property that a patch touches; a client may repeat what can't change, if it is the same (§5.3)."""
         prop = self.type.properties.get(name)
-        if prop is None:
+        if prop is None and name not in before:
             raise invalid_properties(f"{self.type.name} has no property “{name}”.", name)
         value = after.get(name)
-        if prop.server_set or prop.immutable:
+        if prop is None or prop.server_set or prop.immutable:
             if value != before.get(name):
-                kind = "set by the server" if prop.server_set else "fixed at creation"
+                kind = "fixed at creation" if prop and prop.immutable and not prop.server_set else "set by the server"
                 raise invalid_properties(f"“{name}” is {kind} and can't be changed.", name)
             return
         if value is None and _null_means_default(prop):
             if prop.default is REQUIRED:
                 raise invalid_properties(f"“{name}” has no default to go back to.", name)
-            after[name] = prop.default
+            after[name] = deepcopy(prop.default)
             return
         after[name] = self._checked_value(name, prop, value)
 
-    def _destroy(self, object_id: str) -> None:
-        real = self._real_id(object_id)
+    def _destroy(self, real: str) -> None:
         key = self.type.key_of(real)
         if key is None:
-            self.outcome.not_destroyed[object_id] = SetError(SetError.NOT_FOUND)
+            self.outcome.not_destroyed[real] = SetError(SetError.NOT_FOUND)
             return
         try:
             with self.context.tx.savepoint():
@@ -348,7 +388,29 @@ class SetRun:
                 self._constrain(key)
             self.outcome.destroyed.append(real)
         except SetError as error:
-            self.outcome.not_destroyed[object_id] = error
+            self.outcome.not_destroyed[real] = error
+
+
+def _all_of(errors: list[SetError]) -> SetError:
+    """Return one error for all of an object's properties at fault (RFC 8620 §5.3); another kind of error stands."""
+    other = next((error for error in errors if error.error_type != SetError.INVALID_PROPERTIES), None)
+    if other is not None:
+        return other
+    names = dict.fromkeys(name for error in errors for name in error.members["properties"])
+    return invalid_properties(" ".join(str(error) for error in errors), *names)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Say whether two JSON values are the same; to Python, true is 1 and a float is an integer."""
+    return one is other or (
+        one == other
+        and orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
+    )
+
+
+def _has_ids_for_names(kind: Kind) -> bool:
+    inner = kind.kind if isinstance(kind, Nullable) else kind
+    return isinstance(inner, MapOf) and isinstance(inner.key, Id)
 
 
 def _null_means_default(prop: Property) -> bool:

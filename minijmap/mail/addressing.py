@@ -60,7 +60,7 @@ class Senders:
         return user is not None and user.account == account
 
     def allows(self, identity_email: str, address: str) -> bool:
-        """Say whether an Identity is for an address: for just that, without its tag, or for its domain (RFC 8621 §6)."""
+        """Say whether an Identity is for an address: for that very one, but for a tag, or its domain (RFC 8621 §6)."""
         if not is_mailbox(address):
             return False
         forms, own = self._addresses.forms(address), self._addresses.forms(identity_email)[0]

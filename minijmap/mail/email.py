@@ -5,6 +5,7 @@ kept beside an Email (DESIGN §4) change here, in the same transaction.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from minijmap.jmap.session import Access
 
 SERVER_MADE = frozenset(("id", "blobId", "threadId", "size", "hasAttachment", "preview"))
+CHANGEABLE = ("id", "keywords", "mailboxIds")
 MAILBOX_IDS = MapOf(Id(), TrueOnly())
 
 
@@ -139,6 +141,14 @@ class EmailType(DataType):
         """Return what can change of an Email."""
         document = documents.load(tx, EMAILS, account, key)
         return None if document is None else {"id": self.id_of(key), **document}
+
+    def load_for(self, tx: Transaction, account: int, key: int, names: AbstractSet[str]) -> dict[str, Any] | None:
+        """Return that, and what else a patch names: a client may repeat what can't change (RFC 8620 §5.3)."""
+        fixed = [name for name in names if name not in CHANGEABLE and self.check_properties([name]) is None]
+        if not fixed:
+            return self.load(tx, account, key)
+        found = self.plain(self.read(tx, account, [key], (*CHANGEABLE, *fixed)))
+        return found[0] if found else None
 
     def normal_patch(self, patch: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
         """Take `keywords/x: false` for a removal, and any case of a keyword (DESIGN §6, RFC 8621 §4.1.1)."""

@@ -58,7 +58,8 @@ def _in_other_mailbox(scope: Scope, mailbox_ids: list[str]) -> Condition:
 def _key(mailbox_id: str) -> int:
     """Return a Mailbox's key; 0, which nobody has, for an id that names none."""
     digits = mailbox_id[1:]
-    return int(digits) if mailbox_id[0] == "m" and digits.isdecimal() and len(digits) < 19 else 0
+    named = mailbox_id[0] == "m" and digits.isdecimal() and digits[0] != "0" and len(digits) < 19
+    return int(digits) if named else 0
 
 
 def _compare(column: str, operator: str) -> "Callable[[Scope, Any], Condition]":
@@ -187,6 +188,22 @@ def _conjuncts(node: FilterNode | None) -> "Iterator[tuple[str, Any]]":
     elif isinstance(node, FilterOperator) and node.operator == "AND":
         for one in node.conditions:
             yield from _conjuncts(one)
+    elif isinstance(node, FilterOperator):
+        yield node.operator, node
+
+
+def _match(node: FilterNode | None) -> str | None:
+    """Return a filter of words alone as one FTS5 query; None for any other, and where a text has no word."""
+    if isinstance(node, FilterCondition):
+        word = "AND"
+        queries = [search.match_query(name, text) for name, text in node.values.items() if name in search.COLUMNS]
+        queries += [None] * (len(node.values) - len(queries))
+    elif node is not None and node.operator != "NOT":
+        word = node.operator
+        queries = [_match(one) for one in node.conditions]
+    else:
+        return None
+    return f" {word} ".join(f"({query})" for query in queries) if queries and None not in queries else None
 
 
 def _without(node: FilterNode | None, gone: frozenset[str]) -> FilterNode | None:
@@ -195,6 +212,8 @@ def _without(node: FilterNode | None, gone: frozenset[str]) -> FilterNode | None
         return FilterCondition({name: value for name, value in node.values.items() if name not in gone})
     if isinstance(node, FilterOperator) and node.operator == "AND":
         return FilterOperator("AND", tuple(one for sub in node.conditions if (one := _without(sub, gone)) is not None))
+    if isinstance(node, FilterOperator) and node.operator in gone and _match(node) is not None:
+        return None
     return node
 
 
@@ -209,12 +228,13 @@ def _start(node: FilterNode | None, scope: Scope) -> tuple[Start, FilterNode | N
         top.setdefault(name, []).append(value)
     words = [(name, text) for name in search.COLUMNS for text in top.get(name, ())]
     queries = [search.match_query(name, text) for name, text in words]
+    queries += [query for one in top.get("OR", ()) if (query := _match(one)) is not None]
     if queries and None not in queries:
         match = " AND ".join(f"({query})" for query in queries)
         hits = "(SELECT rowid AS email FROM email_search WHERE email_search MATCH ?) AS d"
         source = f"{hits} CROSS JOIN email AS e ON e.key = d.email"
         start = Start(source, Condition("e.account = ?", (match, account)), "e.key", "e.received_at")
-        return start, _without(node, frozenset(search.COLUMNS))
+        return start, _without(node, frozenset((*search.COLUMNS, "OR")))
     if len(top.get("inMailbox", ())) == 1:
         where = Condition("d.mailbox = ?", (_own_mailbox(scope, top["inMailbox"][0]),))
         start = Start("email_mailbox AS d", where, "d.email", "d.received_at")

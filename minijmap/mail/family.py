@@ -11,6 +11,7 @@ from minijmap.mail.emailparse import EMAIL_PARSE
 from minijmap.mail.identity import IdentityType
 from minijmap.mail.mailbox import MailboxType
 from minijmap.mail.schema import MAIL_MIGRATIONS
+from minijmap.mail.snippet import SNIPPET_GET
 from minijmap.mail.submission import EmailSubmissionType
 from minijmap.mail.thread import ThreadType
 from minijmap.mail.vacation import VacationResponseType
@@ -33,7 +34,7 @@ def family(addresses: Addresses, max_message_size: int) -> Family:
             EmailSubmissionType(senders, max_message_size),
             VacationResponseType(),
         ),
-        methods=(EMAIL_IMPORT, EMAIL_COPY, EMAIL_PARSE),
+        methods=(EMAIL_IMPORT, EMAIL_COPY, EMAIL_PARSE, SNIPPET_GET),
         migrations=MAIL_MIGRATIONS,
         prepare=search.register,
     )

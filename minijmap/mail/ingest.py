@@ -19,6 +19,8 @@ from minijmap.store.database import Database, Reader, Transaction
 from minijmap.store.documents import Collection
 
 EMAILS = Collection("email", "Email")
+DELIVERIES = "EmailDelivery"
+"""A type that is only pushed: its state changes when an Email comes, and with nothing else (RFC 8621 §1.5)."""
 MOST_SORT_CHARACTERS = 255
 MOST_ADDRESS_CHARACTERS = 50_000
 """Characters of one address field that go to the index of words."""
@@ -34,7 +36,7 @@ class ParsedEmail:
     rest: str
     """All header fields and the body's structure, as JSON."""
     words: tuple[str, ...]
-    """What the index gets: from, to, cc, bcc, subject, body, names of attachments, header fields."""
+    """Its row of the index of words (see `search.indexed`)."""
     references: list[int]
     sort_keys: tuple[str, str, str]
     """From, To and base subject, as RFC 8621 §4.4.2 sorts by them."""
@@ -46,7 +48,7 @@ class ParsedEmail:
 def parse(raw: bytes) -> ParsedEmail:
     """Read a message. Any octets are a message of some kind: nothing is refused here."""
     root = message.parse(raw)
-    convenience = {name: headers.parse_property(source).value(root.headers) for name, source in CONVENIENCE.items()}
+    convenience = convenience_of(root.headers)
     stored = message.to_json(root)
     subject = text.base_subject(convenience["subject"] or "")
     own, parents = convenience["messageId"] or [], convenience["references"] or []
@@ -60,17 +62,29 @@ def parse(raw: bytes) -> ParsedEmail:
             "preview": body.preview_of(raw, root),
         },
         rest=documents.dump({"headers": stored["h"], "structure": stored["p"]}),
-        words=(
+        words=words_of(raw, root, convenience),
+        references=threading.reference_hashes(nearest, subject),
+        sort_keys=(_sort_name(convenience["from"]), _sort_name(convenience["to"]), subject[:MOST_SORT_CHARACTERS]),
+        sent_at=_milliseconds(convenience["sentAt"]),
+        arrived_at=_arrival(root.headers),
+    )
+
+
+def convenience_of(fields: headers.Headers) -> dict[str, Any]:
+    """Return the convenience properties of header fields (RFC 8621 §4.1.3)."""
+    return {name: headers.parse_property(source).value(fields) for name, source in CONVENIENCE.items()}
+
+
+def words_of(raw: bytes, root: message.Part, convenience: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a message's row of the index of words."""
+    return search.indexed(
+        (
             *(_address_words(convenience[name]) for name in ("from", "to", "cc", "bcc")),
             convenience["subject"] or "",
             body.search_text(raw, root),
             "\n".join(body.attachment_names(root)),
             search.header_words(root.headers),
-        ),
-        references=threading.reference_hashes(nearest, subject),
-        sort_keys=(_sort_name(convenience["from"]), _sort_name(convenience["to"]), subject[:MOST_SORT_CHARACTERS]),
-        sent_at=_milliseconds(convenience["sentAt"]),
-        arrived_at=_arrival(root.headers),
+        )
     )
 
 
@@ -175,12 +189,9 @@ def add(
     )
     tx.many("INSERT INTO email_mailbox VALUES (?, ?, ?, ?)", [(one, received_at, key, thread) for one in mailboxes])
     tx.many("INSERT INTO email_keyword VALUES (?, ?, ?, ?)", [(account, one, received_at, key) for one in flags])
-    tx.execute(
-        'INSERT INTO email_search (rowid, "from", "to", cc, bcc, subject, body, attachments, headers) '
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (key, *parsed.words),
-    )
+    search.insert(tx, key, parsed.words)
     blobs.add_use(tx, blob, account, EMAILS.type_name, key)
+    tx.touch(account, DELIVERIES, tx.state(account, EMAILS.type_name))
     return Added(key, thread)
 
 

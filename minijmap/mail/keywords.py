@@ -11,7 +11,7 @@ from typing import Any
 from minijmap.jmap.errors import invalid_properties
 from minijmap.jmap.values import Kind, MapOf, TrueOnly, ValueProblem
 
-SYNTAX = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|~]{1,255}\Z")
+SYNTAX = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,255}\Z")
 HAS, HAS_NOT = "$hasattachment", "$hasnoattachment"
 
 

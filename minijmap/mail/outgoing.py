@@ -24,7 +24,7 @@ def leaving(raw: bytes, *, sent_at: int, message_id: str) -> bytes:
     while position < len(raw):
         end = raw.find(b"\n", position) + 1 or len(raw)
         line = raw[position:end]
-        if not line.strip(b"\r\n"):
+        if line in (b"\r\n", b"\n"):
             break
         if line[:1] not in (b" ", b"\t"):  # it does not go on with the field before
             found = _NAME.match(line)

@@ -8,6 +8,14 @@ makes all of them anew and compares. `queue_message` and `queue_recipient` are w
 
 from minijmap.store.schema import Migration
 
+SEARCH_TABLE = """
+        CREATE VIRTUAL TABLE {name} USING fts5 (
+            "from", "to", cc, bcc, subject, body, attachments, headers,
+            content = '', tokenize = "unicode61 remove_diacritics 0 categories 'L* N* M* Co'"
+        );
+"""
+"""The index of words, of texts that are folded already (see `words`). Marks are letters: Thai's vowels are."""
+
 MAIL_MIGRATIONS = (
     Migration(
         "mail-1",
@@ -104,11 +112,8 @@ MAIL_MIGRATIONS = (
             PRIMARY KEY (thread, mailbox)
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX mailbox_thread_newest ON mailbox_thread (mailbox, newest_at, newest);
-        CREATE VIRTUAL TABLE email_search USING fts5 (
-            "from", "to", cc, bcc, subject, body, attachments, headers,
-            content = '', tokenize = "unicode61 remove_diacritics 2"
-        );
-        """,
+        """
+        + SEARCH_TABLE.format(name="email_search"),
     ),
     Migration(
         "mail-submission-1",

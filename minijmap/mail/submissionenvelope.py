@@ -125,7 +125,10 @@ def derive(written: Written, identity_email: str, allowed: Callable[[str], bool]
 
 def distinct(addresses: tuple[str, ...] | list[str]) -> list[str]:
     """Return addresses in order, each once whatever its case, as it is spelt first."""
-    return list({address.lower(): address for address in reversed(addresses)}.values())[::-1]
+    found: dict[str, str] = {}
+    for address in addresses:
+        found.setdefault(address.lower(), address)
+    return list(found.values())
 
 
 def recipients_of(envelope: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -1,9 +1,9 @@
 """Text as the index of words has it: one folding for what is indexed, looked for and marked (RFC 8621 §4.4.1).
 
 `fold` takes away what people don't type: case, diacritics, points and tatweel of Hebrew and Arabic, full width, soft
-hyphens; ß is ss, ø is o, digits are ASCII's. `cut` splits what is written without spaces (Han, kana, Thai, …, and
-Hangul, whose particles stick to the word) into overlapping pairs; `parts` gives the pieces of three characters inside
-of words. Pure functions over strings; must not know FTS5's syntax, nor what a message is.
+hyphens; ß is ss, ø is o, digits are ASCII's. `cut` sets apart each character of what is written without spaces (Han,
+kana, Thai, …, and Hangul, whose particles stick to the word); `parts` gives the pieces of three characters inside of
+words. Pure functions over strings; must not know FTS5's syntax, nor what a message is.
 """
 
 import re
@@ -15,6 +15,8 @@ MARKS: Final = (
     "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f"
     "\ufe20-\ufe2f"
 )
+KEPT_MARKS: Final = "\u0900-\u0963\u0966-\u0dff\u0f18-\u0f3f\u0f71-\u0fc6"
+"""Where scripts of India and their neighbours have marks that words can't do without."""
 INVISIBLE: Final = "\u00ad\u0640\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
 _DROPPED: Final = re.compile(f"[{MARKS}{INVISIBLE}]")
 _SHORT_I: Final = "\u0438\u0306"
@@ -24,7 +26,9 @@ _SHORT_I: Final = "\u0438\u0306"
 # apostrophes and hyphens that programs put for the typed ones.
 _LETTERS: Final = {
     **dict(zip("ıøłđħŧðªº’ʼ‐", "ioldhtdao''-", strict=True)),
-    **{"þ": "th", "æ": "ae", "œ": "oe"},
+    "þ": "th",
+    "æ": "ae",
+    "œ": "oe",
     **dict(zip("یىکہۀة", "ييكههه", strict=True)),
 }
 
@@ -42,7 +46,7 @@ MOST_WANTED_CHARACTERS: Final = 64
 """Characters of a word that is looked for inside of words."""
 MOST_REMEMBERED: Final = 20_000
 
-_RUNS: Final = re.compile(f"[{RUN}]+")
+RUNS: Final = re.compile(f"[{RUN}]+")
 _HALF_WIDTH: Final = re.compile("[\uff66-\uff9f]+")
 _INNER: Final = "@.-_+/:'&=#~!%"
 _CHUNKS: Final = re.compile(rf"[^\W_]+(?:[{re.escape(_INNER)}]+[^\W_]+)*+")
@@ -82,13 +86,13 @@ def normal(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """A normal text without what people don't type. `fold(a + b) == fold(a) + fold(b)`."""
+    """A normal text without what people don't type. What two texts fold to, their sum folds to."""
     return text.lower() if text.isascii() else text.translate(_TABLE)
 
 
 def cut(folded: str) -> str:
-    """Set each character of a run apart: 日本語 becomes `日 本 語`, and is then found as a phrase, in whole or in part."""
-    return folded if folded.isascii() else _RUNS.sub(lambda run: f" {' '.join(run[0])} ", folded)
+    """Set each character of a run apart: 日本語 becomes `日 本 語`, a phrase that is found in whole or in part."""
+    return folded if folded.isascii() else RUNS.sub(lambda run: f" {' '.join(run[0])} ", folded)
 
 
 # --- parts of words -------------------------------------------------------------------------------------------------
@@ -98,17 +102,23 @@ def parts(folded: str) -> str:
     """The pieces of three characters of each word; a word may have dots, hyphens and the like inside."""
     folded = folded[:MOST_PART_CHARACTERS]
     if not folded.isascii():
-        folded = _RUNS.sub(" ", folded)
+        folded = RUNS.sub(" ", folded)
     # A word of three characters or less is found as what it is.
     return f" {_PIECE} ".join([_pieces(chunk) for chunk in _CHUNKS.findall(folded) if len(chunk) > 3])
 
 
-def part_wanted(folded: str) -> str | None:
-    """The pieces by which a text is found inside of words; None when it is too short for it, or not of one word."""
-    if len(folded) < 3 or _RUNS.search(folded):
+def part(folded: str) -> str | None:
+    """What is looked for inside of words; None when it is too short for it, or not of one word."""
+    if len(folded) < 3 or RUNS.search(folded):
         return None
-    chunks = _CHUNKS.findall(folded)
-    return _pieces(chunks[0][:MOST_WANTED_CHARACTERS]) if len(chunks) == 1 and len(chunks[0]) >= 3 else None
+    chunks: list[str] = _CHUNKS.findall(folded)
+    return chunks[0][:MOST_WANTED_CHARACTERS] if len(chunks) == 1 and len(chunks[0]) >= 3 else None
+
+
+def parts_wanted(folded: str) -> str | None:
+    """The pieces by which `part` of a text is found, or None."""
+    chunk = part(folded)
+    return chunk and _pieces(chunk)
 
 
 def _pieces(chunk: str) -> str:

@@ -186,10 +186,19 @@ def test_numbers_beyond_a_double_are_refused(number):
     assert "larger than a double" in refusal(f'{{"a":[{number}]}}'.encode())
 
 
-@pytest.mark.parametrize("number", [LARGEST, -LARGEST, 2**53 + 1, -(2**64), 10**300, 0])
-def test_integers_within_a_double_are_exact(number):
+@pytest.mark.parametrize("number", [2**53 + 1, 2**64 - 1, -(2**63), 10**17, 0])
+def test_integers_of_64_bits_are_exact(number):
     """Whether an integer is an Int is not decided here."""
     assert loads(str(number).encode()) == number
+
+
+@pytest.mark.parametrize("number", [LARGEST, -LARGEST, 2**64, -(2**63) - 1, 10**300])
+def test_larger_integers_are_doubles(number):
+    """Nothing later can write more than 64 bits out as an integer; no I-JSON reader expects more than a double."""
+    value = loads(str(number).encode())
+
+    assert isinstance(value, float)
+    assert value == float(number)
 
 
 def test_numbers_are_integers_only_as_integers():

@@ -6,6 +6,7 @@ what it needs to put a message into the store.
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from unicodedata import normalize
 
 from minijmap.mail import counts, ingest, mailbox, removal
 from minijmap.mail.check import problems
@@ -217,7 +218,7 @@ def _sort_value(comparator, email, emails):
         "receivedAt": lambda: email.received_at,
         "sentAt": lambda: (email.sent_at is not None, email.sent_at or 0),
         "size": lambda: email.size,
-        "from": lambda: email.sender.upper(),
+        "from": lambda: normalize("NFKD", email.sender.upper()),
         "subject": lambda: email.subject.upper(),
         "hasKeyword": lambda: keyword in email.keywords,
         "allInThreadHaveKeyword": lambda: all(keyword in one.keywords for one in mates),

@@ -40,6 +40,11 @@ def test_lines_that_end_in_lf_alone():
     assert left(raw) == WHOLE.replace(b"\r", b"") + b"To: c\n\nBcc: body\n"
 
 
+def test_a_line_of_carriage_returns_does_not_end_the_header():
+    """A field after it is a field for whoever reads the message, so a Bcc goes."""
+    assert left(WHOLE + b"\r\r\nBcc: a@example.org\r\n\r\nbody") == WHOLE + b"\r\r\n\r\nbody"
+
+
 def test_a_header_alone():
     """A message may end with its header."""
     assert left(WHOLE + b"Bcc: a@example.org") == WHOLE

@@ -131,3 +131,17 @@ def test_a_user_added_with_a_labels(find):
     assert find("eve@" + "ü" * 80 + ".example") is None
     assert find("eve@xn--\u00fc.example") is None
     assert find("eve@xn--99999999999.example") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "forms"),
+    [
+        ("Alice@Example.ORG", ["alice@example.org"]),
+        ("a+b+c@example.org", ["a+b+c@example.org", "a+b@example.org", "a@example.org"]),
+        ('"alice"@bücher.example', ["alice@xn--bcher-kva.example"]),
+        ("*@example.org", ["*@example.org"]),
+    ],
+)
+def test_the_forms_of_an_address(address, forms):
+    """As it is compared, then without its tags."""
+    assert Recipients({}).forms(address) == forms

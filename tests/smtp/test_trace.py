@@ -100,3 +100,11 @@ def test_safe_hosts(name, safe):
 def test_protocol_names(spoken, name):
     """The protocol is named for the extensions in use (RFC 3848, RFC 6531 §4.3)."""
     assert trace.protocol(**spoken) == name
+
+
+def test_what_was_submitted_here_came_from_no_host():
+    """The Received field begins with `by` then; nothing is said of the client."""
+    octets = trace.fields(Arrival(**{**ARRIVAL, "helo": None, "peer": None, "protocol": "JMAP"}))
+
+    assert b"\r\nReceived: by mx.example.org with JMAP id 0123456789abcdef\r\n\tfor <alice@example.org>;\r\n" in octets
+    assert b"from" not in octets

@@ -4,6 +4,7 @@ It speaks https alone, so TLS ends in front of the server.
 """
 
 import ssl
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,13 +18,28 @@ from jmapc.methods import (
     EmailGetResponse,
     EmailQuery,
     EmailSet,
+    EmailSubmissionGet,
+    EmailSubmissionSet,
+    IdentityGet,
     MailboxChanges,
     MailboxGet,
     MailboxQuery,
     MailboxSet,
     ThreadGet,
 )
-from jmapc.models import Comparator, Mailbox
+from jmapc.models import (
+    Address,
+    Comparator,
+    Delivered,
+    Email,
+    EmailAddress,
+    EmailBodyPart,
+    EmailBodyValue,
+    EmailSubmission,
+    Envelope,
+    Mailbox,
+    UndoStatus,
+)
 
 from tests.wire.running import ALICE
 from tests.wire.tls import TlsFront
@@ -137,3 +153,42 @@ def test_blobs_go_up_and_come_down(client, tmp_path):
     email = client.request(EmailGet(ids=[answer["created"]["n"]["id"]])).data[0]
     client.download_attachment(email.text_body[0], tmp_path / "body.txt")
     assert (tmp_path / "body.txt").read_bytes() == b"from a file\r\n"
+
+
+def test_a_message_is_written_and_sent(client):
+    """The client's own way: a draft, its submission, and the move to Sent when that has succeeded."""
+    identity = client.request(IdentityGet()).data[0]
+    assert (identity.email, identity.may_delete) == (ALICE, False)
+    drafts, sent = (
+        client.request(MailboxQuery(filter=MailboxQueryFilterCondition(role=role))).ids[0]
+        for role in ("drafts", "sent")
+    )
+    draft = Email(
+        mail_from=[EmailAddress(name=identity.name, email=identity.email)],
+        to=[EmailAddress(name="Alice", email=ALICE)],
+        subject="Sent by jmapc",
+        keywords={"$draft": True},
+        mailbox_ids={drafts: True},
+        body_values={"1": EmailBodyValue(value="Hello")},
+        text_body=[EmailBodyPart(part_id="1", type="text/plain")],
+    )
+    envelope = Envelope(mail_from=Address(email=ALICE), rcpt_to=[Address(email=ALICE)])
+    results = client.request(
+        [
+            EmailSet(create={"draft": draft}),
+            EmailSubmissionSet(
+                create={"sub": EmailSubmission(email_id="#draft", identity_id=identity.id, envelope=envelope)},
+                on_success_update_email={
+                    "#sub": {f"mailboxIds/{drafts}": None, f"mailboxIds/{sent}": True, "keywords/$draft": None}
+                },
+            ),
+        ]
+    )
+    made, submitted, moved = (one.response for one in results)
+    assert moved.updated == {made.created["draft"].id: None}
+    submission = submitted.created["sub"].id
+    deadline = time.monotonic() + 20
+    while (got := client.request(EmailSubmissionGet(ids=[submission])).data[0]).undo_status != UndoStatus.FINAL:
+        assert time.monotonic() < deadline
+    assert got.delivery_status[ALICE].delivered == Delivered.YES
+    assert len(client.request(EmailQuery(filter=EmailQueryFilterCondition(text="jmapc"))).ids) == 2
