@@ -5,11 +5,14 @@ streams later); whatever blocks must be sent away from it by its owner.
 """
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 
 class LoopThread:
@@ -38,6 +41,33 @@ class LoopThread:
     def _run(self) -> None:
         self.loop.run_forever()
         self.loop.run_until_complete(_cancel_all())
+
+
+async def run_apart(job: Callable[[Unpack[Arguments]], T], *arguments: *Arguments) -> T:
+    """Run a job in a thread of its own that nobody waits for at the end; return or raise what it does.
+
+    For what may hang for many seconds and holds nothing: a pool's threads would keep the process from ending.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def work() -> None:
+        done: Callable[[], None]
+        try:
+            result = job(*arguments)
+            done = partial(_settle, future, future.set_result, result)
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the job is told
+            done = partial(_settle, future, future.set_exception, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(done)
+
+    threading.Thread(target=work, name="minijmap-apart", daemon=True).start()
+    return await future
+
+
+def _settle(future: "asyncio.Future[T]", settle: Callable[[Any], None], value: object) -> None:
+    if not future.done():
+        settle(value)
 
 
 async def _cancel_all() -> None:

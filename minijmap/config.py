@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from minijmap import setting_kinds as kinds
-from minijmap.setting_kinds import Address, Kind, UnfitError
+from minijmap.setting_kinds import Address, Kind, Relay, UnfitError
 
 FILE_NAME = "minijmap.toml"
 PREFIX = "MINIJMAP_"
@@ -67,6 +67,12 @@ class Settings:
     smtp: Address | None = _setting(  # noqa: RUF009
         kinds.LISTENER, Address("127.0.0.1", 2525), "Where mail arrives by SMTP; empty turns it off.", '"0.0.0.0:25"'
     )
+    submission: Address | None = _setting(  # noqa: RUF009
+        kinds.LISTENER,
+        Address("127.0.0.1", 2587),
+        "Where mail programs hand in what is to be sent; empty turns it off.",
+        '"0.0.0.0:587"',
+    )
     hostname: str = _setting(
         kinds.HOST_NAME,
         machine_name,
@@ -101,6 +107,59 @@ class Settings:
         "Further addresses, each of them to the address of a user; *@domain takes what nobody else has.",
         '{ "sales@example.com" = "alice@example.com", "*@example.org" = "bob@example.com" }',
         default_text="none",
+    )
+    dns_server: Address | None = _setting(  # noqa: RUF009
+        kinds.NAME_SERVER, None, "The name server to ask.", '"127.0.0.1:53"', default_text="the system's"
+    )
+    policy: str = _setting(
+        kinds.POLICY,
+        "junk",
+        "What becomes of mail that fails DMARC: report files it like any other, junk puts it in Junk, reject also "
+        "refuses what the domain wants refused; off looks nothing up.",
+        '"reject"',
+    )
+    tls_certificate: str | None = _setting(
+        kinds.FILE,
+        None,
+        "The certificate chain (PEM) with which SMTP offers STARTTLS; read again when it changes.",
+        '"/etc/ssl/mail/fullchain.pem"',
+        default_text="none",
+    )
+    tls_key: str | None = _setting(
+        kinds.FILE,
+        None,
+        "The private key (PEM) of that certificate, unless it is in the same file.",
+        '"/etc/ssl/mail/privkey.pem"',
+        default_text="none",
+    )
+    relay: Relay | None = _setting(  # noqa: RUF009
+        kinds.RELAY,
+        None,
+        "The server that all mail for elsewhere is handed to; empty sends it straight to the recipients' servers.",
+        '"smtps://alice%40example.com:secret@smtp.example.net:465"',
+        default_text="none",
+    )
+    relay_tls: str = _setting(
+        kinds.RELAY_TLS,
+        "opportunistic",
+        "TLS with the relay: required (and its certificate valid), opportunistic (required for a password), or none.",
+        '"required"',
+    )
+    mx_port: int = _setting(kinds.PORT, 25, "The port of the recipients' servers; another one is for tests.", "2525")
+    retry_seconds: tuple[int, ...] = _setting(
+        kinds.SECONDS_LIST,
+        (60, 300, 900, 1800, 3600, 7200, 14400),
+        "After how many seconds mail that could not be sent is tried again, each time; the last one repeats.",
+        "[60, 600, 3600]",
+    )
+    give_up_after: int = _setting(
+        kinds.SECONDS,
+        5 * 24 * 3600,
+        "For how many seconds sending is tried before the message comes back to its sender.",
+        "259_200",
+    )
+    dkim_selector: str = _setting(
+        kinds.SELECTOR, "minijmap", "The name under which the keys that sign mail are published (DKIM).", '"mail2026"'
     )
 
 

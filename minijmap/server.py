@@ -20,11 +20,15 @@ from minijmap.jmap.engine import Engine
 from minijmap.jmap.methods import Family
 from minijmap.push.bus import Bus
 from minijmap.setting_kinds import Address
+from minijmap.signin import Doorkeeper
+from minijmap.smtp.certificate import CertificateError
 from minijmap.store import blobs, documents, schema
 from minijmap.store.database import Changes, Database
 
 if TYPE_CHECKING:
     from minijmap.http.serve import HttpServer
+    from minijmap.smtp.listener import Listener
+    from minijmap.smtp.sending import Outgoing
 
 FILE_NAME = "minijmap.sqlite3"
 UPKEEP_SECONDS = 3600.0
@@ -49,7 +53,10 @@ def families(settings: Settings | None = None) -> Sequence[Family]:
 
 def migrations() -> list[schema.Migration]:
     """Return every step of the schema, in order."""
-    return [*schema.STORE_MIGRATIONS, *(step for family in families() for step in family.migrations)]
+    from minijmap.smtp.schema import SMTP_MIGRATIONS
+
+    of_types = (step for family in families() for step in family.migrations)
+    return [*schema.STORE_MIGRATIONS, *of_types, *SMTP_MIGRATIONS]
 
 
 def prepare_connection(connection: sqlite3.Connection) -> None:
@@ -60,7 +67,11 @@ def prepare_connection(connection: sqlite3.Connection) -> None:
             family.prepare(connection)
 
 
-def open_database(data_dir: Path, on_commit: Callable[[Changes], None] | None = None) -> Database:
+def open_database(
+    data_dir: Path,
+    on_commit: Callable[[Changes], None] | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Database:
     """Open the file of a data folder, made or brought to the newest schema if need be.
 
     Raises NewerFile, NotOurFile or OSError.
@@ -71,7 +82,7 @@ def open_database(data_dir: Path, on_commit: Callable[[Changes], None] | None = 
     if not path.exists():
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     schema.migrate(path, migrations())
-    return Database(path, prepare=prepare_connection, on_commit=on_commit)
+    return Database(path, prepare=prepare_connection, on_commit=on_commit, clock=clock)
 
 
 def open_checked(path: Path) -> sqlite3.Connection:
@@ -91,10 +102,15 @@ class Server:
         *,
         clock: Callable[[], float] = time.time,
         prepare: Callable[[Database], None] | None = None,
+        capturing: bool = False,
     ) -> None:
-        """Nothing is opened yet. `prepare` gets the opened database before anybody else does."""
+        """Nothing is opened yet. `prepare` gets the opened database before anybody else does.
+
+        With `capturing` no mail leaves the machine: see `smtp.capture`.
+        """
         self._settings = settings
         self._prepare = prepare
+        self._capturing = capturing
         self._data_dir = data_dir
         self._clock = clock
         self.bus = Bus()
@@ -108,13 +124,17 @@ class Server:
         Raises StartError, or what `open_database` raises; then everything is closed again.
         """
         with self._stack as opened:
-            self.database = opened.enter_context(contextlib.closing(open_database(self._data_dir, self.bus.publish)))
+            database = open_database(self._data_dir, self.bus.publish, self._clock)
+            self.database = opened.enter_context(contextlib.closing(database))
             if self._prepare is not None:
                 self._prepare(self.database)
             opened.callback(self._end_upkeep)
             self._upkeep.start()
-            self._start_delivery(opened)
-            bound = self._start_listeners(opened)
+            outgoing = self._start_sending(opened)
+            try:
+                bound = self._start_listeners(opened, outgoing.stop)
+            except CertificateError as error:
+                raise StartError(str(error)) from error
             self._stack = opened.pop_all()
         return bound
 
@@ -122,21 +142,26 @@ class Server:
         """Finish what runs, and close everything, the database last. Within 5 seconds."""
         self._stack.close()
 
-    def _start_delivery(self, opened: contextlib.ExitStack) -> None:
-        from minijmap.smtp.delivery import Delivery
-        from minijmap.smtp.recipients import Recipients
+    def _start_sending(self, opened: contextlib.ExitStack) -> "Outgoing":
+        from minijmap.smtp.resolver import Resolver
+        from minijmap.smtp.sending import Outgoing, Outside
 
         settings = self._settings
-        delivery = Delivery(self.database, Recipients(settings.aliases), settings.hostname, self._clock)
-        opened.callback(delivery.stop)
-        opened.callback(self.bus.listen(delivery.hear))
-        delivery.start()
+        outside = Outside(Resolver(settings.dns_server), self._clock)
+        outgoing = Outgoing.make(settings, self.database, outside, capturing=self._capturing)
+        opened.callback(outgoing.stop)
+        opened.callback(self.bus.listen(outgoing.hear))
+        outgoing.start()
+        return outgoing
 
-    def _start_listeners(self, opened: contextlib.ExitStack) -> dict[str, Address]:
+    def _start_listeners(self, opened: contextlib.ExitStack, *stops_too: Callable[[], None]) -> dict[str, Address]:
+        """Listen; return the bound addresses. `stops_too` is stopped together with the listeners."""
         settings = self._settings
-        if settings.smtp is None and settings.http is None:
-            raise StartError("There is nothing to serve: both http and smtp are off.")
-        stops: list[Callable[[], None]] = []
+        if settings.smtp is None and settings.http is None and settings.submission is None:
+            raise StartError("There is nothing to serve: http, smtp and submission are all off.")
+        # One for all listeners: who guesses passwords is slowed down whichever way they come.
+        doorkeeper = Doorkeeper(self.database, clock=self._clock)
+        stops: list[Callable[[], None]] = list(stops_too)
         opened.callback(_all_at_once, stops)
         bound: dict[str, Address] = {}
         if settings.smtp is not None:
@@ -145,14 +170,23 @@ class Server:
             listener = Listener(settings, self.database, self._clock)
             bound["smtp"] = _listening("smtp", settings.smtp, listener.start)
             stops.append(listener.stop)
+        if settings.submission is not None:
+            submission = self._submission(settings.submission, doorkeeper)
+            bound["submission"] = _listening("submission", settings.submission, submission.start)
+            stops.append(submission.stop)
         if settings.http is not None:
             # HTTP last: when /healthz answers, all the rest is ready.
-            http = self._http(settings.http)
+            http = self._http(settings.http, doorkeeper)
             bound["http"] = _listening("http", settings.http, http.start)
             stops.append(http.stop)
-        return {name: bound[name] for name in ("http", "smtp") if name in bound}
+        return {name: bound[name] for name in ("http", "smtp", "submission") if name in bound}
 
-    def _http(self, address: Address) -> "HttpServer":
+    def _submission(self, address: Address, doorkeeper: Doorkeeper) -> "Listener":
+        from minijmap.smtp.submitting import submission_listener
+
+        return submission_listener(self._settings, self.database, doorkeeper, address, self._clock)
+
+    def _http(self, address: Address, doorkeeper: Doorkeeper) -> "HttpServer":
         from minijmap.http.app import create_app
         from minijmap.http.arrivals import Arrivals
         from minijmap.http.cors import Cors
@@ -162,18 +196,19 @@ class Server:
         settings = self._settings
         engine = Engine(self.database, families(settings), clock=self._clock, strict_using=settings.strict_using)
         arrivals, cors = Arrivals(engine.limits), Cors(settings.cors_origins)
-        app = create_app(engine, settings, SignIn(self.database, clock=self._clock), arrivals, cors)
+        app = create_app(engine, settings, SignIn(doorkeeper), arrivals, cors)
         return HttpServer(app, address, arrivals, cors)
 
     def _run_upkeep(self) -> None:
         """Drop, now and then, what nothing refers to any longer, and what was sent long ago."""
-        from minijmap.mail import reindex, submission
+        from minijmap.mail import reindex, reports, submission
 
         while not self._stopping.wait(UPKEEP_SECONDS):
             now = self._clock()
             try:
                 self.database.write(lambda tx, now=now: blobs.collect(tx, int(now * 1000)))  # type: ignore[misc]
                 self.database.write(lambda tx, now=now: submission.prune(tx, int(now * 1000)))  # type: ignore[misc]
+                self.database.write(reports.forget_old)
                 self.database.write(
                     lambda tx, now=now: documents.prune_tombstones(tx, int(now - KEEP_TOMBSTONES_SECONDS))  # type: ignore[misc]
                 )

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 MAX_ITEMS = 1000
+LONGEST_SECONDS = 30 * 24 * 3600
 
 
 class Address(NamedTuple):
@@ -32,6 +33,17 @@ class Address(NamedTuple):
             raise ValueError(text)
         host = str(IPv6Address(found[1])) if found[1] else host_name(found[2])
         return cls(host, int(found[3]))
+
+
+class Relay(NamedTuple):
+    """The server that all mail for elsewhere is handed to. `user` is empty without credentials."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    implicit: bool
+    """TLS begins with the connection: `smtps`."""
 
 
 class UnfitError(ValueError):
@@ -89,6 +101,84 @@ def _public_url(value: object) -> str | None:
     # Reading the port checks it.
     _ = parts.port
     return text.rstrip("/")
+
+
+def _relay(value: object) -> Relay | None:
+    text = _text(value).strip()
+    if not text:
+        return None
+    # What an error shows must not be a password.
+    shown = re.sub(r"//[^@]*@", "//…@", text)
+    found = re.fullmatch(
+        r"(smtps?)://(?:([^:@/?#\s]+):([^:@/?#\s]*)@)?(?:\[([0-9A-Fa-f:.]+)\]|([^:@/?#\[\]\s]+))(?::([0-9]{1,5}))?/?",
+        text,
+        re.IGNORECASE,
+    )
+    if found is None or not 0 < int(found[6] or 1) <= 65535:
+        raise UnfitError(shown)
+    scheme = found[1].lower()
+    try:
+        host = str(IPv6Address(found[4])) if found[4] else host_name(found[5])
+        user, password = (unquote(part or "", errors="strict") for part in (found[2], found[3]))
+    except ValueError:
+        raise UnfitError(shown) from None
+    if not (user + password).isprintable():
+        raise UnfitError(shown)
+    port = int(found[6]) if found[6] else {"smtp": 587, "smtps": 465}[scheme]
+    return Relay(host, port, user, password, scheme == "smtps")
+
+
+def _one_of(*words: str) -> Kind:
+    def read(value: object) -> str:
+        text = _text(value)
+        if text not in words:
+            raise UnfitError(value)
+        return text
+
+    return Kind(f"one of {', '.join(words[:-1])} and {words[-1]}", read)
+
+
+def _number(least: int, most: int, what: str) -> Kind:
+    number = _integer(least, most)
+    return Kind(f"{what} from {least} to {most}", number.read, number.from_text)
+
+
+def _seconds_list(value: object) -> tuple[int, ...]:
+    one = _integer(1, LONGEST_SECONDS)
+    found = tuple(int(str(item)) for item in _list_of(one.read)(value))
+    if not found:
+        raise UnfitError(value)
+    return found
+
+
+def _seconds_text(text: str) -> object:
+    items = re.split(r"[,\s]+", text.strip().strip("[]").strip())
+    return [int(item) for item in items] if all(re.fullmatch("[0-9]{1,9}", item) for item in items) else text
+
+
+def _selector(value: object) -> str:
+    text = _text(value)
+    # RFC 6376 §3.1: sub-domains; a rotation adds a number and an algorithm.
+    if len(text) > 40 or "_" in text:
+        raise UnfitError(value)
+    return host_name(text).lower()
+
+
+def _name_server(value: object) -> Address | None:
+    text = _text(value)
+    if not text:
+        return None
+    address = Address.parse(text)
+    if address.port == 0:
+        raise UnfitError(value)
+    return address
+
+
+def _file(value: object) -> str | None:
+    text = _text(value)
+    if "\0" in text:
+        raise UnfitError(value)
+    return text or None
 
 
 def _boolean(value: object) -> bool:
@@ -184,6 +274,7 @@ def _aliases_text(text: str) -> object:
 
 PUBLIC_URL = Kind("an http or https URL without query, such as https://mail.example.com, or empty", _public_url)
 LISTENER = Kind("HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080, or empty for none", _listener)
+RELAY = Kind("smtp://[USER:PASSWORD@]HOST:PORT or smtps://… (USER and PASSWORD percent-encoded), or empty", _relay)
 HOST_NAME = Kind("a host name, such as mail.example.com", host_name)
 BOOLEAN = Kind("true or false", _boolean, _boolean_text)
 ORIGINS = Kind('a list of origins, such as "https://mail.example.com", or "*" for any', _list_of(_origin), _list_text)
@@ -194,3 +285,11 @@ MESSAGE_SIZE = _integer(65_536, 1_000_000_000)  # RFC 5321 §4.5.3.1.7: no small
 ALIASES = Kind(
     'a table of distinct addresses, "sales@example.com" or "*@example.com", to addresses', _aliases, _aliases_text
 )
+RELAY_TLS = _one_of("required", "opportunistic", "none")
+PORT = _number(1, 65535, "a port")
+SECONDS = _number(0, LONGEST_SECONDS, "a number of seconds")
+SECONDS_LIST = Kind(f"a list of seconds from 1 to {LONGEST_SECONDS}", _seconds_list, _seconds_text)
+SELECTOR = Kind("a DKIM selector: letters, digits and hyphens, at most 40", _selector)
+POLICY = _one_of("off", "report", "junk", "reject")
+NAME_SERVER = Kind("HOST:PORT of a name server, such as 192.0.2.53:53, or empty for the system's", _name_server)
+FILE = Kind("the path of a file, or empty for none", _file)

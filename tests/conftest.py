@@ -23,7 +23,7 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.now = float(START)
         self.announced: list[dict[int, dict[str, int]]] = []
-        self.database = open_database(folder, self.announced.append)
+        self.database = open_database(folder, self.announced.append, lambda: self.now)
         self.users = {
             address: users.add_user(self.database, address, name, "secret", START * 1000)
             for address, name in (("alice@example.com", "Alice"), ("bob@example.com", "Bob"))

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from minijmap.aio import LoopThread
+from minijmap.aio import LoopThread, run_apart
 
 
 def test_work_runs_on_the_loops_thread():
@@ -56,3 +56,37 @@ def test_stop_without_start():
     thread = LoopThread()
     thread.stop()
     assert thread.loop.is_closed()
+
+
+def test_a_job_apart():
+    """It runs on a thread of its own that keeps no process from ending, and its result or its error comes back."""
+    thread = LoopThread()
+    thread.start()
+
+    def job(value):
+        if value is None:
+            raise LookupError("no")
+        return value, threading.current_thread().daemon
+
+    assert thread.call(run_apart(job, 7)) == (7, True)
+    with pytest.raises(LookupError, match="no"):
+        thread.call(run_apart(job, None))
+    thread.stop()
+
+
+def test_a_job_apart_that_nobody_waits_for():
+    """The loop may end first."""
+    thread = LoopThread()
+    thread.start()
+    begun, go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def job():
+        begun.set()
+        go.wait(10)
+        ended.set()
+
+    asyncio.run_coroutine_threadsafe(run_apart(job), thread.loop)
+    assert begun.wait(10)
+    thread.stop()
+    go.set()
+    assert ended.wait(10)

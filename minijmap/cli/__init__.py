@@ -21,6 +21,9 @@ COMMANDS = {
     "token": ("minijmap.cli.token", "App passwords: one for each device or program."),
     "import": ("minijmap.cli.importing", "Import messages: .eml, mbox, Maildir."),
     "check": ("minijmap.cli.check", "Check the file: integrity, counts, index."),
+    "dns": ("minijmap.cli.dns", "What to publish in the DNS, and whether it is."),
+    "dkim": ("minijmap.cli.dkim", "The keys that sign mail: list, show, rotate."),
+    "queue": ("minijmap.cli.queue", "Mail on its way out: list, retry, cancel."),
     "methods": ("minijmap.cli.methods", "Show the JMAP methods, capabilities and limits."),
 }
 """Name → module, whose `command` it is, and the line that `--help` shows for it."""

@@ -14,6 +14,7 @@ import click
 
 from minijmap import config
 from minijmap.config import SettingError, Settings
+from minijmap.setting_kinds import Address
 from minijmap.store.database import Database
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -24,7 +25,7 @@ SWITCH_SECONDS = 0.0005
 
 def listener_options(command: Command) -> Command:
     """Give a command the options of the listeners."""
-    for name in ("smtp", "http"):
+    for name in ("submission", "smtp", "http"):
         row = config.SETTINGS[name]
         command = click.option(f"--{name}", metavar="HOST:PORT", help=f"{row.help}  [default: {row.default_text}]")(
             command
@@ -39,12 +40,19 @@ def read_settings(
     flags: Mapping[str, object],
     defaults: Mapping[str, object] | None = None,
 ) -> Settings:
-    """Read the settings. A flag that can't be read is wrong use; anything else raises SettingError."""
+    """Read the settings. A flag that can't be read is wrong use; anything else raises SettingError.
+
+    Whoever asks for a free port by HTTP or SMTP gets one for submission too, unless that is told where to listen.
+    """
     try:
         config.load(None, environ={}, flags=flags)
     except SettingError as error:
         raise click.UsageError(str(error)) from error
-    return config.load(folder, config_file, environ=environ, flags=flags, defaults=defaults)
+    settings = config.load(folder, config_file, environ=environ, flags=flags, defaults=defaults)
+    if any(address is not None and address.port == 0 for address in (settings.http, settings.smtp)):
+        free = {**(defaults or {}), "submission": Address("127.0.0.1", 0)}
+        settings = config.load(folder, config_file, environ=environ, flags=flags, defaults=free)
+    return settings
 
 
 def run(
@@ -53,8 +61,12 @@ def run(
     *,
     prepare: Callable[[Database], None] | None = None,
     lines: Sequence[str] = (),
+    capturing: bool = False,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C. `prepare` gets the database first; `lines` are printed before the listeners'."""
+    """Serve until SIGTERM or Ctrl-C. `prepare` gets the database first; `lines` are printed before the listeners'.
+
+    With `capturing` no mail leaves the machine.
+    """
     from minijmap.server import Server
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -64,7 +76,7 @@ def run(
         signal.signal(number, lambda *_: None)
     # Blocked here and in every thread to come: the signal waits until it is waited for, and interrupts nothing.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-    server = Server(settings, folder, prepare=prepare)
+    server = Server(settings, folder, prepare=prepare, capturing=capturing)
     bound = server.start()
     try:
         for line in lines:

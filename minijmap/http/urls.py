@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 
 from minijmap.jmap.session import Urls
+from minijmap.signin import client_of
 
 Ip = IPv4Address | IPv6Address
 API = "/jmap/api"
@@ -57,11 +58,9 @@ class Reach:
         return f"{scheme}://{host}{prefix if _PREFIX.fullmatch(prefix) else ''}"
 
     def client(self, environ: Mapping[str, Any]) -> str:
-        """Return the client's address, as the slow-down counts it: an IPv6 client has its whole /64 to choose from."""
+        """Return the client's address, as the slow-down counts it."""
         address = _ip(self._told(environ).get("for", "")) or _ip(str(environ.get("REMOTE_ADDR", "")))
-        if isinstance(address, IPv6Address):
-            return str(IPv6Network((int(address) >> 64 << 64, 64)))
-        return "unknown" if address is None else str(address)
+        return client_of(str(address))
 
     def _is_trusted(self, address: Ip | None) -> bool:
         return address is not None and any(address in network for network in self._trusted)

@@ -50,7 +50,8 @@ def loads(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
     """The value of the I-JSON message `data`: dict, list, str, int, float, bool or None.
 
     Integers of 64 bits are exact, larger ones are doubles as RFC 7493 §2.2 has every number; RFC 8620 §1.3's narrower
-    range is a matter of the argument's type. `data` is bounded by the caller (`maxSizeRequest`); the time taken is linear in its length.
+    range is a matter of the argument's type. `data` is bounded by the caller (`maxSizeRequest`); the time taken is
+    linear in its length.
     Raises NotIJson for anything that RFC 7493 §2 does not allow, and for nesting deeper than `max_depth`.
     """
     # The number of openings is a bound for the depth, and nearly always a sufficient one.

@@ -37,7 +37,7 @@ QUERY_ARGUMENTS = {
 QUERY_CHANGES_ARGUMENTS = {
     **FILTER_AND_SORT,
     "sinceQueryState": Argument(String(most_octets=255), required=True),
-    "maxChanges": Argument(Nullable(Int(1))),
+    "maxChanges": Argument(Nullable(unsigned_int())),
     "upToId": Argument(Nullable(Id())),
 }
 

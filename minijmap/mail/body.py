@@ -201,10 +201,10 @@ def body_value(raw: bytes, part: Part, max_bytes: int = 0) -> dict[str, Any]:
     return {"value": text, "isEncodingProblem": problem, "isTruncated": truncated}
 
 
-def _shown_text(raw: bytes, part: Part, limit: int, octets: int | None) -> str:
-    """The text a part shows, limit in characters; octets limits what is read of it."""
+def _shown_text(raw: bytes, part: Part, limit: int, octets: int | None, *, told: bool = False) -> str:
+    """The text a part shows, limit in characters; octets limits what is read of it (see `html_to_text` for told)."""
     if part.type == "text/html":
-        return html_to_text(part_text(raw, part, octets and 4 * octets)[0], limit)
+        return html_to_text(part_text(raw, part, octets and 4 * octets)[0], limit, told=told)
     return part_text(raw, part, octets)[0][:limit]
 
 
@@ -223,7 +223,7 @@ def preview_of(raw: bytes, root: Part) -> str:
 
 
 def search_text(raw: bytes, root: Part, limit: int = 1_000_000) -> str:
-    """What the text bodies say, for the index; limit is in characters.
+    """What the text bodies say, alt and title included (RFC 8621 §4.4.1), for the index; limit is in characters.
 
     Of an HTML body beside a plain one only the lines with words that the plain one lacks are taken.
     """
@@ -231,7 +231,7 @@ def search_text(raw: bytes, root: Part, limit: int = 1_000_000) -> str:
     pieces: list[str] = []
     left = limit
     for part in _text_parts(bodies.text_body):
-        pieces.append(_shown_text(raw, part, left, None))
+        pieces.append(_shown_text(raw, part, left, None, told=True))
         left -= len(pieces[-1]) + 1
         if left <= 0:
             break
@@ -241,7 +241,7 @@ def search_text(raw: bytes, root: Part, limit: int = 1_000_000) -> str:
     for part in others:
         if left <= 0:
             break
-        lines = _shown_text(raw, part, left, None).splitlines()
+        lines = _shown_text(raw, part, left, None, told=True).splitlines()
         new = "\n".join(line for line in lines if not words.issuperset(line.casefold().split()))
         if new:
             pieces.append(new)

@@ -37,7 +37,12 @@ def account_capability(sorts: list[str]) -> Capability:
 def submission_capability(max_message_size: int) -> Capability:
     """Return the capability of sending; the size is in octets (RFC 8621 §1.3.2)."""
     # RFC 4865 §3 has a latest date as a second argument. It would have to change all the time, and with it the Session.
-    extensions = {"FUTURERELEASE": [str(LONGEST_HOLD)], "SIZE": [str(max_message_size)]}
+    extensions = {
+        "DSN": [],
+        "FUTURERELEASE": [str(LONGEST_HOLD)],
+        "REQUIRETLS": [],
+        "SIZE": [str(max_message_size)],
+    }
     account = {"maxDelayedSend": LONGEST_HOLD, "submissionExtensions": extensions}
     return Capability(SUBMISSION, {}, lambda _: account)
 

@@ -44,7 +44,38 @@ RULES = (
     ),
     (
         "Emails in a Mailbox that is not there",
-        "SELECT 'e' || email FROM email_mailbox WHERE mailbox NOT IN (SELECT key FROM mailbox)",
+        (
+            "SELECT 'e' || e.key FROM email_mailbox AS x CROSS JOIN email AS e ON e.key = x.email "
+            "WHERE NOT EXISTS (SELECT 1 FROM mailbox AS m WHERE m.key = x.mailbox AND m.account = e.account)"
+        ),
+    ),
+    (
+        "Mailboxes inside of one that is not there",
+        (
+            "SELECT 'm' || key FROM mailbox AS m WHERE parent IS NOT NULL AND NOT EXISTS "
+            "(SELECT 1 FROM mailbox AS p WHERE p.account = m.account AND 'm' || p.key = m.parent)"
+        ),
+    ),
+    (
+        "Mailboxes inside of themselves",
+        """
+        WITH RECURSIVE hung(id) AS (
+            SELECT 'm' || key FROM mailbox AS m WHERE parent IS NULL OR parent NOT IN (SELECT 'm' || key FROM mailbox)
+            UNION SELECT 'm' || m.key FROM hung CROSS JOIN mailbox AS m ON m.parent = hung.id)
+        SELECT 'm' || key FROM mailbox WHERE 'm' || key NOT IN (SELECT id FROM hung) ORDER BY key
+        """,
+    ),
+    (
+        "Mailboxes with the name of another at the same place",
+        "SELECT 'm' || max(key) FROM mailbox GROUP BY account, parent, name HAVING count(*) > 1",
+    ),
+    (
+        "Mailboxes with the role of another",
+        "SELECT 'm' || max(key) FROM mailbox WHERE role IS NOT NULL GROUP BY account, role HAVING count(*) > 1",
+    ),
+    (
+        "Emails of an account that is not there",
+        "SELECT 'e' || key FROM email WHERE account NOT IN (SELECT key FROM account)",
     ),
     ("Emails without content", "SELECT 'e' || key FROM email WHERE key NOT IN (SELECT email FROM email_content)"),
     ("Contents without an Email", "SELECT 'e' || email FROM email_content WHERE email NOT IN (SELECT key FROM email)"),
@@ -57,7 +88,21 @@ RULES = (
             WHERE u.blob = e.blob AND u.account = e.account AND u.type = 'Email' AND u.object = e.key)
         """,
     ),
-    ("Emails without a Thread", "SELECT 'e' || key FROM email WHERE thread NOT IN (SELECT key FROM thread)"),
+    (
+        "Emails without a Thread",
+        (
+            "SELECT 'e' || key FROM email AS e WHERE NOT EXISTS "
+            "(SELECT 1 FROM thread AS t WHERE t.key = e.thread AND t.account = e.account)"
+        ),
+    ),
+    (
+        "Counts kept for a Thread that is not there",
+        "SELECT DISTINCT 't' || thread FROM mailbox_thread WHERE thread NOT IN (SELECT key FROM thread)",
+    ),
+    (
+        "Message ids known for a Thread that is not there",
+        "SELECT DISTINCT 't' || thread FROM thread_reference WHERE thread NOT IN (SELECT key FROM thread)",
+    ),
     ("Threads without an Email", "SELECT 't' || key FROM thread WHERE key NOT IN (SELECT thread FROM email)"),
     (
         "Emails that no search can find",
@@ -85,6 +130,18 @@ RULES = (
         SELECT 's' || key FROM email_submission AS s WHERE
             CASE (SELECT count(*) FROM queue_message AS q WHERE q.submission = s.key)
             WHEN 0 THEN undo_status = 'pending' ELSE undo_status = 'canceled' END
+        """,
+    ),
+    (
+        "EmailSubmissions whose reports are not kept",
+        """
+        SELECT 's' || s.key FROM email_submission AS s, json_each(json_array(
+            json_extract(s.doc, '$.dsnBlobIds'), json_extract(s.doc, '$.mdnBlobIds'))) AS lists,
+            json_each(lists.value) AS told
+        WHERE NOT EXISTS (
+            SELECT 1 FROM blob_use AS u JOIN blob AS b ON b.key = u.blob
+            WHERE u.account = s.account AND u.type = 'EmailSubmission' AND u.object = s.key
+            AND 'b' || lower(hex(b.digest)) = told.value)
         """,
     ),
 )

@@ -40,14 +40,15 @@ def copy_emails(call: Call) -> dict[str, Any]:
     if len(wanted) > limit:
         raise RequestTooLarge(f"{call.name} takes at most {limit} Emails.")
     states = [(EMAILS, source, arguments["ifFromInState"]), (EMAILS, target, arguments["ifInState"])]
+    # Before the copies take over the creation ids of their originals.
+    originals = {creation_id: call.resolve_id(str(one.get("id"))) for creation_id, one in wanted.items()}
     stored = emailimport.store_all(call, target, wanted, lambda one: _prepare(call, source, one), states)
     if arguments["onSuccessDestroyOriginal"] and stored.created:
-        originals = [call.resolve_id(wanted[creation_id]["id"]) for creation_id in stored.created]
         call.follow_with(
             "Email/set",
             {
                 "accountId": source.account_id,
-                "destroy": originals,
+                "destroy": [originals[creation_id] for creation_id in stored.created],
                 "ifInState": arguments["destroyFromIfInState"],
             },
         )

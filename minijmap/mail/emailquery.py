@@ -12,6 +12,7 @@ import orjson
 
 from minijmap.jmap import dates
 from minijmap.jmap.datatype import Condition, DataType, Filter, Scope, Sort, Touched
+from minijmap.jmap.errors import UnsupportedFilter
 from minijmap.jmap.filtering import (
     Comparator,
     FilterCondition,
@@ -32,6 +33,8 @@ from minijmap.store.database import Reader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+MOST_TERMS = 256
+"""Words and phrases in all the conditions of a filter: each is looked up in the index."""
 THREAD_NAMES = frozenset(("allInThreadHaveKeyword", "someInThreadHaveKeyword", "noneInThreadHaveKeyword"))
 
 
@@ -260,9 +263,17 @@ def _is_empty(node: FilterNode | None) -> bool:
     return node.operator == "AND" and all(_is_empty(one) for one in node.conditions)
 
 
+def _count_terms(node: FilterNode | None) -> int:
+    if isinstance(node, FilterCondition):
+        return sum(len(search.terms(text)) for name, text in node.values.items() if name in search.COLUMNS)
+    return 0 if node is None else sum(map(_count_terms, node.conditions))
+
+
 def plan(data_type: DataType, scope: Scope, arguments: Mapping[str, Any]) -> "EmailPlan":
     """Return the plan of a query."""
     node = parse_filter(data_type, arguments["filter"], scope)
+    if _count_terms(node) > MOST_TERMS:
+        raise UnsupportedFilter(f"A filter may look for {MOST_TERMS} words and phrases.")
     comparators = parse_sort(data_type, arguments["sort"])
     return EmailPlan(data_type, scope, node, comparators, collapse=bool(arguments["collapseThreads"]))
 

@@ -8,11 +8,13 @@ formats (`archive`), nor how progress is shown.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from minijmap.jmap.values import ValueProblem
 from minijmap.mail import counts, ingest
 from minijmap.mail.archive import ArchivedMessage, ArchiveFailure, Item
-from minijmap.mail.capability import DEEPEST_MAILBOX, LONGEST_MAILBOX_NAME
+from minijmap.mail.capability import DEEPEST_MAILBOX
 from minijmap.mail.ingest import ParsedEmail
-from minijmap.mail.mailbox import add_mailbox, find_child
+from minijmap.mail.keywords import aligned
+from minijmap.mail.mailbox import MailboxType, add_mailbox, find_child
 from minijmap.store.database import Database, Transaction
 
 BATCH_MESSAGES = 100
@@ -76,9 +78,8 @@ def _store(
                 continue
             known = item.received_at if item.received_at is not None else parsed.arrived_at
             received_at = now if known is None else min(known, now)
-            added = ingest.add(
-                tx, account, parsed, mailboxes=[target], keywords=sorted(item.keywords), received_at=received_at
-            )
+            keywords = aligned(sorted(item.keywords), parsed.listed["hasAttachment"])
+            added = ingest.add(tx, account, parsed, mailboxes=[target], keywords=keywords, received_at=received_at)
             threads.append(added.thread)
         counts.recount(tx, account, threads)
         return len(threads), there, refused
@@ -92,16 +93,18 @@ class _BadFolder(Exception):
 
 
 def _target(tx: Transaction, account: int, path: str | None) -> int:
-    """Return the Mailbox of a path, made if it is not there; None and any spelling of INBOX are the Inbox."""
+    """Return the Mailbox of a path, made if it is not there; None is the Inbox, as is any spelling of it at the top."""
     levels = [level for level in (path or "").split("/") if level]
-    if not levels or [level.lower() for level in levels] == ["inbox"]:
-        return ingest.inbox(tx, account)
-    if len(levels) > DEEPEST_MAILBOX or any(len(level.encode()) > LONGEST_MAILBOX_NAME for level in levels):
-        raise _BadFolder(
-            f"its folder can't be a mailbox: a name may have {LONGEST_MAILBOX_NAME} octets, "
-            f"and a path {DEEPEST_MAILBOX} levels."
-        )
+    if len(levels) > DEEPEST_MAILBOX:
+        raise _BadFolder(f"its folder can't be a mailbox: a path may have {DEEPEST_MAILBOX} levels.")
+    try:
+        levels = [MailboxType.properties["name"].kind.check(level) for level in levels]
+    except ValueProblem as problem:
+        raise _BadFolder(f"its folder can't be a mailbox: a name {problem.sentence}.") from None
     parent: int | None = None
+    if not levels or levels[0].lower() == "inbox":
+        parent = ingest.inbox(tx, account)
+        del levels[:1]
     for level in levels:
         key = find_child(tx, account, level, parent)
         if key is None:

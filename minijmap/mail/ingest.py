@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from minijmap.jmap import dates
-from minijmap.mail import body, counts, headers, message, search, text, threading
+from minijmap.mail import body, counts, headers, message, reportform, search, text, threading
 from minijmap.mail.keywords import of_arrival
 from minijmap.store import blobs, documents
 from minijmap.store.blobs import PackedBlob
@@ -43,6 +43,8 @@ class ParsedEmail:
     sent_at: int | None
     arrived_at: int | None
     """When its newest Received field says that it arrived; both in milliseconds."""
+    report: reportform.Report | None = None
+    """What it tells about a message that was sent."""
 
 
 def parse(raw: bytes) -> ParsedEmail:
@@ -67,6 +69,7 @@ def parse(raw: bytes) -> ParsedEmail:
         sort_keys=(_sort_name(convenience["from"]), _sort_name(convenience["to"]), subject[:MOST_SORT_CHARACTERS]),
         sent_at=_milliseconds(convenience["sentAt"]),
         arrived_at=_arrival(root.headers),
+        report=reportform.read(raw, root),
     )
 
 
@@ -206,29 +209,46 @@ def email_with_blob(reader: Reader, account: int, blob: PackedBlob) -> int | Non
 
 def inbox(tx: Transaction, account: int) -> int:
     """Return the key of the Inbox; one is made if the user has none, for mail must go somewhere."""
-    key = counts.mailbox_with_role(tx, account, "inbox")
+    return _mailbox(tx, account, "inbox")
+
+
+def _mailbox(tx: Transaction, account: int, role: str) -> int:
+    """Return the key of the Mailbox with a role, which is also its name when it has to be made."""
+    key = counts.mailbox_with_role(tx, account, role)
     if key is None:
         from minijmap.mail.mailbox import add_mailbox, free_name
 
-        key = add_mailbox(tx, account, free_name(tx, account, "Inbox"), "inbox", 1)
+        key = add_mailbox(tx, account, free_name(tx, account, role.capitalize()), role, 1 if role == "inbox" else 10)
     return key
 
 
-def deliver(database: Database, raw: bytes, accounts: Sequence[int], received_at: int) -> None:
-    """Put a message that has arrived into the Inbox of each account. On disk when this returns.
+def deliver(
+    database: Database, raw: bytes, accounts: Sequence[int], received_at: int, *, is_junk: bool = False
+) -> None:
+    """Put a message that has arrived into the Inbox of each account, or into Junk. On disk when this returns.
 
     `received_at` is in milliseconds. All of the accounts get it, or (if this raises) none.
     """
     parsed = parse(raw)
-    database.write(lambda tx: arrive(tx, parsed, accounts, received_at))
+    database.write(lambda tx: arrive(tx, parsed, accounts, received_at, is_junk=is_junk))
 
 
-def arrive(tx: Transaction, parsed: ParsedEmail, accounts: Iterable[int], received_at: int) -> None:
-    """Put a message that has arrived into the Inbox of each account; `received_at` is in milliseconds."""
-    flags = [of_arrival(parsed.listed["hasAttachment"])]
+def arrive(
+    tx: Transaction, parsed: ParsedEmail, accounts: Iterable[int], received_at: int, *, is_junk: bool = False
+) -> None:
+    """Put a message that has arrived into the Inbox of each account; `received_at` is in milliseconds.
+
+    Junk goes to the Mailbox with that role instead, and has the keyword `$junk` (RFC 8621 §4.1.1).
+    """
+    flags = [of_arrival(parsed.listed["hasAttachment"]), *(["$junk"] if is_junk else [])]
     for account in accounts:
-        added = add(tx, account, parsed, mailboxes=[inbox(tx, account)], keywords=flags, received_at=received_at)
+        place = _mailbox(tx, account, "junk" if is_junk else "inbox")
+        added = add(tx, account, parsed, mailboxes=[place], keywords=flags, received_at=received_at)
         counts.recount(tx, account, [added.thread])
+        if parsed.report is not None and not is_junk:
+            from minijmap.mail import reports
+
+            reports.note(tx, account, parsed.report, blobs.store(tx, parsed.blob))
 
 
 @dataclass(frozen=True)

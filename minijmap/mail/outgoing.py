@@ -11,6 +11,7 @@ from email.utils import format_datetime
 _SECRET = (b"bcc", b"resent-bcc")
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _MBOX = (b"From ", b">From ")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 def leaving(raw: bytes, *, sent_at: int, message_id: str) -> bytes:
@@ -18,6 +19,15 @@ def leaving(raw: bytes, *, sent_at: int, message_id: str) -> bytes:
 
     `message_id` is without its angle brackets. A line that some mbox file has left at the top goes too.
     """
+    return _rewritten(raw, _SECRET, sent_at, message_id)
+
+
+def completed(raw: bytes, *, sent_at: int, message_id: str) -> bytes:
+    """Return a message as `leaving` does, but with Bcc: as whoever sends it keeps it (RFC 6409 §8)."""
+    return _rewritten(raw, (), sent_at, message_id)
+
+
+def _rewritten(raw: bytes, secret: tuple[bytes, ...], sent_at: int, message_id: str) -> bytes:
     kept: list[bytes] = []
     names: set[bytes] = set()
     position, dropping = 0, False
@@ -29,7 +39,7 @@ def leaving(raw: bytes, *, sent_at: int, message_id: str) -> bytes:
         if line[:1] not in (b" ", b"\t"):  # it does not go on with the field before
             found = _NAME.match(line)
             name = found[1].lower() if found else b""
-            dropping = name in _SECRET or (position == 0 and line.startswith(_MBOX))
+            dropping = name in secret or (position == 0 and line.startswith(_MBOX))
             names.add(name)
         if not dropping:
             kept.append(line)
@@ -40,3 +50,19 @@ def leaving(raw: bytes, *, sent_at: int, message_id: str) -> bytes:
     if b"message-id" not in names:
         added.append(f"Message-ID: <{message_id}>\r\n".encode())
     return b"".join((*added, *kept, raw[position:]))
+
+
+def with_crlf(octets: bytes) -> bytes:
+    """Return a message with CRLF at the end of every line: SMTP knows no other, and no bare CR (RFC 5321 §2.3.8)."""
+    return _LINE_END.sub(b"\r\n", octets)
+
+
+def header_of(octets: bytes) -> bytes:
+    """Return a message's header, the last line end included; the message has CRLF everywhere."""
+    end = 0 if octets.startswith(b"\r\n") else octets.find(b"\r\n\r\n") + 2
+    return octets[:end] if end > 1 or octets.startswith(b"\r\n") else octets
+
+
+def message_id(queued_at: int, name: str, hostname: str) -> str:
+    """Return the Message-ID that a message without one gets, the same whenever it is asked for."""
+    return f"{queued_at}.{name}@{hostname}"

@@ -1,6 +1,6 @@
 """Removing all the mail of an account at once."""
 
-from minijmap.mail import queue
+from minijmap.mail import queue, submission
 from minijmap.mail.ingest import EMAILS
 from minijmap.store import blobs
 from minijmap.store.database import Transaction
@@ -9,6 +9,7 @@ from minijmap.store.database import Transaction
 def remove_account(tx: Transaction, account: int) -> None:
     """Remove every row of mail that an account has; blobs go unless another account refers to them."""
     queue.remove_account(tx, account)
+    submission.remove_reports(tx, account)
     for key, blob in tx.all("SELECT key, blob FROM email WHERE account = ?", (account,)):
         blobs.remove_use(tx, blob, account, EMAILS.type_name, key)
     mine = "(SELECT key FROM {} WHERE account = ?)"
@@ -19,5 +20,5 @@ def remove_account(tx: Transaction, account: int) -> None:
     ):
         tx.execute(f"DELETE FROM {table} WHERE {column} IN {mine.format(owner)}", (account,))
     emptied = ("email_keyword", "thread_reference", "email", "thread", "mailbox")
-    for table in (*emptied, "identity", "email_submission", "vacation_response"):
+    for table in (*emptied, "identity", "email_submission", "sent_message", "vacation_response"):
         tx.execute(f"DELETE FROM {table} WHERE account = ?", (account,))

@@ -3,7 +3,8 @@
 `email` is the narrow row that changes; `email_content` never does, in two parts: what a list shows, and the rest. The
 other tables are kept beside them in the same transaction: `email_mailbox` and `email_keyword` are where queries walk,
 `mailbox_thread` is from where a mailbox's counts are kept, `email_search` is the index of words. `minijmap check`
-makes all of them anew and compares. `queue_message` and `queue_recipient` are what is on its way out (see `queue`).
+makes all of them anew and compares. `queue_message` and `queue_recipient` are what is on its way out (see `queue`),
+`sent_message` is by what reports about it are known (see `reports`).
 """
 
 from minijmap.store.schema import Migration
@@ -178,6 +179,30 @@ MAIL_MIGRATIONS = (
         ) STRICT;
         CREATE INDEX queue_recipient_message ON queue_recipient (message);
         CREATE INDEX queue_recipient_next ON queue_recipient (route, next_attempt);
+        """,
+    ),
+    Migration(
+        "mail-outgoing-1",
+        """
+        ALTER TABLE queue_message ADD COLUMN signature BLOB;    -- fields put before it when it first left
+        ALTER TABLE queue_recipient ADD COLUMN domain TEXT;     -- of the address, once it has the route 'outside'
+        ALTER TABLE queue_recipient ADD COLUMN begun INTEGER;   -- milliseconds; set while it is handed over: see queue
+        UPDATE queue_recipient SET route = NULL;                -- whoever looks again notes the domain
+        CREATE INDEX queue_recipient_begun ON queue_recipient (begun) WHERE begun IS NOT NULL;
+        CREATE TABLE sent_message (                 -- by what a report about a submission knows it: see reports
+            submission INTEGER PRIMARY KEY,
+            account INTEGER NOT NULL,
+            envid TEXT NOT NULL,                    -- RFC 3461 §4.4
+            message_id TEXT NOT NULL                -- without its angle brackets
+        ) STRICT;
+        CREATE INDEX sent_message_envid ON sent_message (account, envid);
+        CREATE INDEX sent_message_message_id ON sent_message (account, message_id);
+        """,
+    ),
+    Migration(
+        "mail-submission-2",
+        """
+        ALTER TABLE queue_message ADD COLUMN protocol TEXT NOT NULL DEFAULT 'JMAP';     -- how it was handed in
         """,
     ),
 )

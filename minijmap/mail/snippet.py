@@ -42,7 +42,7 @@ MOST_MARKED = 64
 """Words and phrases of a filter that are marked."""
 MOST_READ = 32_000_000
 """Octets of messages that one call reads; Emails after that get no preview."""
-BLOCK = 4096
+BLOCK = 256
 
 SUBJECT, BODY = frozenset(("text", "subject")), frozenset(("text", "body"))
 """The filter conditions whose words are looked for in each."""
@@ -212,7 +212,7 @@ def preview(text: str, patterns: list[Pattern]) -> str | None:
 
 def _spans(text: str, patterns: Iterable[Pattern]) -> list[tuple[int, int]]:
     """Return where patterns stand in a normal text: in order, those that touch made one."""
-    pieces = [words.fold(character) for character in text]
+    pieces = text.lower() if text.isascii() else [words.fold(character) for character in text]
     folded = "".join(pieces)
     owners = [at for at, piece in enumerate(pieces) for _ in piece]
     found = [(owners[start], owners[end - 1] + 1) for pattern in patterns for start, end in pattern.all(folded)]
@@ -263,7 +263,7 @@ def _escaped(text: str) -> str:
 
 def _window(text: str, spans: list[tuple[int, int]], first: tuple[int, int]) -> tuple[int, int]:
     """Return begin and end of the piece with the first match in its middle, as much as there is room for."""
-    costs = [len(_escaped(character).encode()) for character in text]
+    costs = [_octets(character) for character in text]
     room = MOST_OCTETS - 2 * len(CUT.encode()) - MARK_OCTETS
     begin = end = first[0]
     while end < first[1] and costs[end] <= room:
@@ -272,6 +272,14 @@ def _window(text: str, spans: list[tuple[int, int]], first: tuple[int, int]) -> 
     if end == first[1]:
         begin, end = _widened(costs, spans, first, room)
     return _between_words(text, spans, first, begin, end)
+
+
+def _octets(character: str) -> int:
+    """Return how many octets a character has as HTML."""
+    code = ord(character)
+    if code < 0x80:
+        return 5 if character == "&" else 4 if character in "<>" else 1
+    return 2 if code < 0x800 else 3 if code < 0x10000 else 4
 
 
 def _widened(costs: list[int], spans: list[tuple[int, int]], first: tuple[int, int], room: int) -> tuple[int, int]:
@@ -285,14 +293,16 @@ def _widened(costs: list[int], spans: list[tuple[int, int]], first: tuple[int, i
     going = [True, True]
     while any(going):
         for side in (0, 1):
-            edge = (begin, end)[side]
-            to = jumps[side].get(edge, edge + (1 if side else -1))
-            low, high = sorted((edge, to))
-            cost = sum(costs[max(low, 0) : high]) + (MARK_OCTETS if edge in jumps[side] else 0)
-            going[side] = going[side] and low >= 0 and high <= len(costs) and cost <= room
+            edge = end if side else begin
+            going[side] = going[side] and edge != (len(costs) if side else 0)
+            if not going[side]:
+                continue
+            low, high = (end, jumps[1].get(end, end + 1)) if side else (jumps[0].get(begin, begin - 1), begin)
+            cost = sum(costs[low:high]) + (MARK_OCTETS if edge in jumps[side] else 0)
+            going[side] = cost <= room
             if going[side]:
                 room -= cost
-                begin, end = min(begin, low), max(end, high)
+                begin, end = (begin, high) if side else (low, end)
     return begin, end
 
 

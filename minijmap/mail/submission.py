@@ -4,8 +4,10 @@ Owns the object, what must hold before a message may leave, and what an Email/se
 into the `queue` in the same transaction; how it is delivered is not known here, those who do it `report`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from minijmap.jmap import dates
 from minijmap.jmap.datatype import Condition, DataType, Filter, Property, Scope, SetContext, Sort
@@ -25,7 +27,7 @@ from minijmap.mail.submissionenvelope import (
     recipients_of,
     release_time,
 )
-from minijmap.store import documents
+from minijmap.store import blobs, documents
 from minijmap.store.database import Transaction
 from minijmap.store.documents import Collection
 
@@ -139,32 +141,9 @@ class EmailSubmissionType(DataType):
             limit = self._max_message_size
             raise SetError(SetError.TOO_LARGE, f"A message may have {limit} octets.", maxSize=limit)
         envelope = self._envelope(context, wanted["envelope"], Written.of(stored.headers), address)
-        recipients = recipients_of(envelope)
-        release_at = release_time(envelope, now)
-        if queue.waiting(tx, account) >= queue.MOST_WAITING:
-            raise SetError("forbiddenToSend", f"{queue.MOST_WAITING} messages wait to be sent already.")
-        document = {
-            **wanted,
-            "threadId": f"t{stored.thread}",
-            "envelope": envelope,
-            "sendAt": dates.format_utc_date(release_at),
-            "deliveryStatus": dict.fromkeys(recipients, QUEUED),
-            "dsnBlobIds": [],
-            "mdnBlobIds": [],
-        }
-        key, more = super().create(context, document)
-        queue.put(
-            tx,
-            account,
-            stored.blob,
-            envelope["mailFrom"],
-            recipients,
-            now=now,
-            release_at=release_at,
-            submission=key,
-        )
+        key, _ = place(tx, account, {**wanted, "envelope": envelope}, stored.thread, stored.blob, now)
         self._note(context, key, wanted)
-        return key, more
+        return key, {}
 
     def _referred(self, context: SetContext, wanted: Mapping[str, Any]) -> tuple[ingest.StoredEmail, str]:
         """Return the Email and the Identity's address. Raises SetError for what is not there."""
@@ -201,7 +180,7 @@ class EmailSubmissionType(DataType):
     def columns(self, context: SetContext, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is queried and can't be read off the document."""
         _ = context
-        return {"send_at": dates.parse_utc_date(document["sendAt"])}
+        return _columns(document)
 
     def update(self, context: SetContext, key: int, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
         """Cancel a submission: nothing else can be changed (RFC 8621 §7)."""
@@ -217,6 +196,8 @@ class EmailSubmissionType(DataType):
     def destroy(self, context: SetContext, key: int) -> None:
         """Remove the record of a submission; the message goes its way (RFC 8621 §7.5)."""
         document = documents.load(context.tx, SUBMISSIONS, context.account, key)
+        if document is not None:
+            _let_go(context.tx, context.account, key, document)
         super().destroy(context, key)
         self._note(context, key, document)
 
@@ -247,6 +228,45 @@ class EmailSubmissionType(DataType):
         return {}
 
 
+def _columns(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"send_at": dates.parse_utc_date(document["sendAt"])}
+
+
+def place(
+    tx: Transaction,
+    account: int,
+    wanted: Mapping[str, Any],
+    thread: int,
+    blob: int,
+    now: int,
+    protocol: str = "JMAP",
+) -> tuple[int, int]:
+    """Make the EmailSubmission of a message that may be sent, and queue it; return the keys of both. Raises SetError.
+
+    `wanted` is what the client asks for, its envelope checked or derived; `now` in milliseconds. `thread` and `blob`
+    are the Email's, `protocol` is how it was handed in.
+    """
+    envelope = wanted["envelope"]
+    recipients = recipients_of(envelope)
+    release_at = release_time(envelope, now)
+    if queue.waiting(tx, account) >= queue.MOST_WAITING:
+        raise SetError("forbiddenToSend", f"{queue.MOST_WAITING} messages wait to be sent already.")
+    document = {
+        **wanted,
+        "threadId": f"t{thread}",
+        "sendAt": dates.format_utc_date(release_at),
+        "deliveryStatus": dict.fromkeys(recipients, QUEUED),
+        "dsnBlobIds": [],
+        "mdnBlobIds": [],
+    }
+    key = documents.insert(tx, SUBMISSIONS, account, document, _columns(document))
+    sender = envelope["mailFrom"]
+    queued = queue.put(
+        tx, account, blob, sender, recipients, now=now, release_at=release_at, submission=key, protocol=protocol
+    )
+    return key, queued
+
+
 def report(
     tx: Transaction, account: int, submission: int | None, statuses: Mapping[str, Mapping[str, Any]], *, final: bool
 ) -> None:
@@ -257,10 +277,48 @@ def report(
     document = None if submission is None else documents.load(tx, SUBMISSIONS, account, submission)
     if document is None or submission is None:
         return
-    document["deliveryStatus"] = {**document["deliveryStatus"], **statuses}
-    if final:
-        document["undoStatus"] = FINAL
+    known = document["deliveryStatus"]
+    # A report that was faster than the reply has told the end already.
+    news = {
+        one: status for one, status in statuses.items() if known.get(one, QUEUED)["delivered"] in ("queued", "unknown")
+    }
+    after = {**document, "deliveryStatus": {**known, **news}, "undoStatus": FINAL if final else document["undoStatus"]}
+    if after != document:
+        documents.update(tx, SUBMISSIONS, account, submission, after)
+
+
+def take_back(tx: Transaction, account: int, submission: int | None, recipients: Iterable[str]) -> None:
+    """Write down that whoever runs the server has taken recipients out of the queue."""
+    document = None if submission is None else documents.load(tx, SUBMISSIONS, account, submission)
+    if document is None or submission is None:
+        return
+    document["deliveryStatus"] = {**document["deliveryStatus"], **dict.fromkeys(recipients, STOPPED)}
+    if tx.value("SELECT 1 FROM queue_message WHERE submission = ?", (submission,)) is None:
+        document["undoStatus"] = CANCELED if document["undoStatus"] == PENDING else document["undoStatus"]
     documents.update(tx, SUBMISSIONS, account, submission, document)
+
+
+def keep_blob(tx: Transaction, account: int, submission: int, blob: int) -> None:
+    """Keep a report's blob while its submission is there."""
+    blobs.add_use(tx, blob, account, SUBMISSIONS.type_name, submission)
+
+
+def _let_go(tx: Transaction, account: int, submission: int, document: Mapping[str, Any]) -> None:
+    for blob_id in (*document["dsnBlobIds"], *document["mdnBlobIds"]):
+        blob = blobs.find(tx, account, blob_id)
+        if blob is not None:
+            blobs.remove_use(tx, blob, account, SUBMISSIONS.type_name, submission)
+
+
+def remove_reports(tx: Transaction, account: int) -> None:
+    """Let go of all reports about an account's submissions, which are about to be removed."""
+    rows = tx.all(
+        "SELECT key, doc FROM email_submission WHERE account = ? "
+        "AND (doc ->> '$.dsnBlobIds' != '[]' OR doc ->> '$.mdnBlobIds' != '[]')",
+        (account,),
+    )
+    for key, document in rows:
+        _let_go(tx, account, key, orjson.loads(document))
 
 
 def prune(tx: Transaction, now: int) -> int:
@@ -271,5 +329,6 @@ def prune(tx: Transaction, now: int) -> int:
         (now - KEEP_MS,),
     )
     for account, key in old:
+        _let_go(tx, account, key, documents.load(tx, SUBMISSIONS, account, key))
         documents.destroy(tx, SUBMISSIONS, account, key)
     return len(old)

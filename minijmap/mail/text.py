@@ -244,6 +244,7 @@ _TAG_NAME: Final = re.compile(r"<(/?)([A-Za-z][^\s/>]{0,40})")
 _TAG_REST: Final = re.compile(r"(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>")
 _WHOLE_TAG: Final = re.compile(_TAG_NAME.pattern + _TAG_REST.pattern)
 _LONG_NUMBER: Final = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{8,});?")
+_TELLING: Final = re.compile(r"\s(?:alt|title)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)')", re.IGNORECASE)
 _WHITE: Final = re.compile(r"\s+")
 _SPACES: Final = re.compile(r"[^\S\n]+")
 _LINES: Final = re.compile(r"\s*\n\s*")
@@ -298,10 +299,17 @@ def _plain(markup: str) -> str:
     return " " if markup.isspace() else _WHITE.sub(" ", markup)
 
 
-def html_to_text(html: str, limit: int) -> str:
+def _told(tag: str) -> str:
+    """What a tag's alt and title attributes tell, between spaces; usually nothing."""
+    if not ("alt" in tag or "title" in tag or "ALT" in tag or "TITLE" in tag):
+        return ""
+    return "".join(f" {_plain(found[1] or found[2] or '')} " for found in _TELLING.finditer(tag))
+
+
+def html_to_text(html: str, limit: int, *, told: bool = False) -> str:
     """The text an HTML document shows: blocks on lines of their own, entities decoded, scripts and styles left out.
 
-    limit is in characters of the result; reading stops there.
+    limit is in characters of the result; reading stops there. told: with what alt and title attributes tell.
     """
     tags = _Tags(html)
     endless: set[str] = set()  # skipped elements known to have no end tag any more
@@ -329,6 +337,9 @@ def html_to_text(html: str, limit: int) -> str:
         if not named:
             continue
         name = named[2].lower()
+        if told and (piece := _told(html[start:position])):
+            pieces.append(piece)
+            size += len(piece)
         if name in _SKIPPED and not named[1] and name not in endless:
             position = _skip(html, name, position, endless)
         elif name in _BLOCKS:

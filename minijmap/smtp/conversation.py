@@ -1,24 +1,24 @@
 """One SMTP connection: commands in, replies out (RFC 5321 §3, §4; RFC 1870, 2034, 2920, 6152, 6531).
 
 Owns the state of a session and of a mail transaction, and every reply. aiosmtpd's protocol carries the connection
-(streams, session, timer; its STARTTLS and AUTH are there for submission); the loop over commands and the commands
-themselves are ours, because aiosmtpd takes a bare LF for the end of a command, reads data line by line, answers without
-enhanced status codes and drops half-closed connections unanswered. Must not know how mail is stored, and relays none.
+(streams, session, timer); the loop over commands and the commands themselves, STARTTLS too (RFC 3207), are ours: for
+aiosmtpd takes a bare LF for the end of a command, reads data line by line, answers without enhanced status codes and
+drops half-closed connections unanswered. Must not know whom mail is taken from and for, nor
+what becomes of it: that is its role's.
 """
 
 import asyncio
 import logging
 import re
-import secrets
 from asyncio import IncompleteReadError, LimitOverrunError
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 from aiosmtpd.smtp import SMTP, Session
 
-from minijmap.smtp import grammar, trace
+from minijmap.signin import Proof
+from minijmap.smtp import grammar
 from minijmap.smtp.data import TooMuch, receive
 from minijmap.smtp.grammar import Refused
+from minijmap.smtp.role import Command, MailTransaction, Role
 from minijmap.smtp.service import Full, Service, Spool
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's: it tells 
 
 READER_OCTETS = 65536
 TOO_BIG = "552 5.3.4 The message is larger than this server takes"
-NOT_HERE = frozenset({"AUTH", "BDAT", "ETRN", "EXPN", "SAML", "SEND", "SOML", "STARTTLS", "TURN"})
+NOT_HERE = frozenset({"AUTH", "BDAT", "ETRN", "EXPN", "SAML", "SEND", "SOML", "TURN"})
 """Commands that are known and not offered: 502, where an unknown one gets 500 (RFC 5321 §4.2.4)."""
 
 
@@ -38,26 +38,23 @@ class Hangup(Exception):
         self.reply = reply
 
 
-@dataclass
-class MailTransaction:
-    """What MAIL and RCPT have said so far (RFC 5321 §3.3)."""
-
-    sender: str
-    utf8: bool
-    recipients: list[str] = field(default_factory=list)
-    accounts: list[int] = field(default_factory=list)
-
-
 class Conversation(SMTP):
     """The server's side of one connection. Lives on the loop's thread."""
 
     line_length_limit = READER_OCTETS  # of aiosmtpd's stream reader: it reads in pieces of this size
 
-    def __init__(self, service: Service, conversations: "set[Conversation]", loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        service: Service,
+        role: Role,
+        conversations: "set[Conversation]",
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         super().__init__(
             object(), hostname=service.hostname, enable_SMTPUTF8=True, timeout=service.limits.command_seconds, loop=loop
         )
         self._service = service
+        self._role = role
         self._conversations = conversations
         self._transaction: MailTransaction | None = None
         self._errors = self._commands = 0
@@ -80,7 +77,7 @@ class Conversation(SMTP):
         """Carry the conversation from greeting to end. Runs as the connection's own task."""
         farewell = None
         try:
-            with self._service.admitted(self._peer()):
+            with self._service.admitted(self.peer):
                 await self._converse()
         except Full:
             farewell = "421 4.7.0 Too many connections, try again later"
@@ -91,7 +88,7 @@ class Conversation(SMTP):
                 raise
             farewell = self._farewell
         except (ConnectionError, IncompleteReadError):
-            log.debug("The SMTP client at %s went away", self._peer())
+            log.debug("The SMTP client at %s went away", self.peer)
         except Exception:
             log.exception("An SMTP conversation failed")
             farewell = "421 4.3.0 Internal error"
@@ -104,9 +101,14 @@ class Conversation(SMTP):
         while self._farewell is None:
             self._reset_timeout()
             reply = await self._answer(await self._read_line())
-            self._errors += reply[0] == "5"
             self._commands += 1
-            await self.push(reply)
+            if reply.startswith("5"):
+                self._errors += 1
+                self._service.abuse.refused(self.peer)
+            if delay := self._service.abuse.delay(self.peer):
+                await asyncio.sleep(delay)
+            if reply:
+                await self.push(reply)
             await asyncio.sleep(0)  # a client that pipelines leaves the others their turn
             if self._errors >= limits.errors:
                 raise Hangup("421 4.7.0 Too many errors")
@@ -149,14 +151,58 @@ class Conversation(SMTP):
             raise RuntimeError("A command came before its connection.")
         return self.session
 
-    def _peer(self) -> str:
+    # aiosmtpd looks at every attribute before there is a session, so these must not need one.
+
+    @property
+    def peer(self) -> str:
+        """The client's IP address."""
         address = self.session.peer if self.session is not None else None
         return str(address[0]) if isinstance(address, tuple) else "unknown"
+
+    @property
+    def helo_name(self) -> str:
+        """What the client calls itself."""
+        return "" if self.session is None else self.session.host_name or ""
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether the client said EHLO."""
+        return self.session is not None and self.session.extended_smtp
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the session is under TLS."""
+        return self.session is not None and self.session.ssl is not None
 
     def _set_rset_state(self) -> None:
         """Forget the mail transaction, here and when aiosmtpd begins a session anew (RFC 3207 §4.2)."""
         super()._set_rset_state()  # type: ignore[no-untyped-call]
         self._transaction = None
+
+    @property
+    def proof(self) -> Proof | None:
+        """Who has signed in. STARTTLS begins a new session, in which nobody has (RFC 3207 §4.2)."""
+        return None if self.session is None else self.session.auth_data
+
+    @proof.setter
+    def proof(self, proof: Proof | None) -> None:
+        session = self._session()
+        session.auth_data = proof  # type: ignore[assignment]  # aiosmtpd: “can contain anything”
+        session.authenticated = proof is not None
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether MAIL was accepted, and nothing has ended that."""
+        return self._transaction is not None
+
+    async def ask(self, challenge: str, longest: int) -> bytes:
+        """Send a challenge and return the line that answers it, of `longest` octets (RFC 4954 §4). Raises Refused."""
+        await self.push(f"334 {challenge}")
+        self._reset_timeout()
+        line = await self._read_line()
+        if len(line) + 2 > longest:
+            raise Refused("500 5.5.6 Authentication exchange line is too long")
+        return line
 
     # Commands
 
@@ -180,7 +226,7 @@ class Conversation(SMTP):
             log.exception("An SMTP command failed")
             return "451 4.3.0 Local error in processing"
 
-    def _command_in(self, line: bytes) -> tuple["Command", str]:
+    def _command_in(self, line: bytes) -> tuple[Command, str]:
         if len(line) + 2 > self._service.limits.line:
             raise Refused("500 5.5.2 Line too long")
         if re.search(rb"[\r\n]", line):
@@ -190,23 +236,24 @@ class Conversation(SMTP):
         except UnicodeDecodeError:
             raise Refused("500 5.5.2 A line is ASCII or UTF-8") from None
         name = command.upper()
-        if name not in COMMANDS:
+        method = COMMANDS.get(name) or self._role.commands.get(name)
+        if method is None:
             raise Refused(f"{502 if name in NOT_HERE else 500} 5.5.1 This command is not offered")
-        return COMMANDS[name], argument.strip(" \t")
+        return method, argument.strip(" \t")
 
     async def ehlo(self, argument: str) -> str:
         """Begin a session, and say which extensions there are (RFC 5321 §4.1.1.1)."""
         self._greeted(argument, extended=True)
-        return "\r\n".join(
-            (
-                f"250-{self.hostname}",
-                f"250-SIZE {self._service.max_message_size}",
-                "250-8BITMIME",
-                "250-SMTPUTF8",
-                "250-PIPELINING",
-                "250 ENHANCEDSTATUSCODES",
-            )
-        )
+        offers = [
+            f"SIZE {self._service.max_message_size}",
+            "8BITMIME",
+            "SMTPUTF8",
+            "PIPELINING",
+            *(["STARTTLS"] if self._service.certificate is not None and not self.is_secure else []),
+            *self._role.extensions(self),
+            "ENHANCEDSTATUSCODES",
+        ]
+        return "\r\n".join([f"250-{self.hostname}", *(f"250-{offer}" for offer in offers[:-1]), f"250 {offers[-1]}"])
 
     async def helo(self, argument: str) -> str:
         """Begin a session without extensions."""
@@ -222,6 +269,50 @@ class Conversation(SMTP):
         session.host_name = argument.split(maxsplit=1)[0]
         session.extended_smtp = extended
 
+    async def starttls(self, argument: str) -> str:
+        """Go on under TLS, as if nothing had been said before (RFC 3207 §4). There is no reply after the 220."""
+        certificate = self._service.certificate
+        if certificate is None:
+            raise Refused("502 5.5.1 This command is not offered")
+        _no_argument(argument)
+        if self.is_secure:
+            raise Refused("503 5.5.1 TLS is active already")
+        context = await self._service.run(certificate.context)
+        transport = self._writer.transport
+        # What came with the command, and what still comes in the clear, was put there by somebody between us and the
+        # client (RFC 3207 §6): the one is dropped here, the other is no TLS and ends the handshake.
+        transport.pause_reading()  # type: ignore[attr-defined]
+        self._reader._buffer.clear()  # type: ignore[attr-defined]  # noqa: SLF001
+        await self.push("220 2.0.0 Ready to start TLS")
+        try:
+            secure = await self.loop.start_tls(
+                transport,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=self._service.limits.handshake_seconds,
+            )
+        except OSError as error:
+            # The transport has forgotten this protocol: nobody else says so.
+            self.loop.call_soon(self.connection_lost, None)
+            raise ConnectionAbortedError("The TLS handshake failed") from error
+        self._go_on(secure)
+        return ""
+
+    def _go_on(self, secure: asyncio.Transport | None) -> None:
+        """Begin a new session over a connection that is now under TLS."""
+        if secure is None:
+            raise ConnectionAbortedError("The connection was lost in the TLS handshake")
+        self.transport = secure
+        self._reader._transport = secure  # type: ignore[attr-defined]  # noqa: SLF001
+        self._writer = asyncio.StreamWriter(secure, self, self._reader, self.loop)
+        self._over_ssl = True
+        session = self._create_session()
+        session.peer = self._session().peer
+        session.ssl = {"cipher": secure.get_extra_info("cipher")}
+        self.session = session
+        self._set_rset_state()
+
     async def mail(self, argument: str) -> str:
         """Begin a mail transaction (RFC 5321 §4.1.1.2)."""
         session = self._session()
@@ -229,26 +320,24 @@ class Conversation(SMTP):
             raise Refused("503 5.5.1 EHLO comes first")
         if self._transaction is not None:
             raise Refused("503 5.5.1 A mail transaction is open already")
-        asked = grammar.mail(argument, extended=session.extended_smtp)
+        asked = grammar.mail(argument, extended=session.extended_smtp, also=self._role.mail_parameters)
         if asked.size > self._service.max_message_size:
             raise Refused(TOO_BIG)  # RFC 1870 §6.1
-        self._transaction = MailTransaction(asked.sender, asked.utf8)
+        await self._role.admit_sender(self, asked)
+        self._transaction = MailTransaction(asked.sender, asked.utf8, asked.parameters)
         return "250 2.1.0 Sender accepted"
 
     async def rcpt(self, argument: str) -> str:
-        """Add a recipient: one of ours, since nothing is relayed (RFC 5321 §4.1.1.3)."""
+        """Add a recipient, if the role agrees (RFC 5321 §4.1.1.3)."""
         transaction = self._transaction
         if transaction is None:
             raise Refused("503 5.5.1 MAIL comes first")
-        address = grammar.recipient(argument, extended=self._session().extended_smtp, utf8=transaction.utf8)
+        asked = grammar.recipient(
+            argument, extended=self.is_extended, utf8=transaction.utf8, also=self._role.rcpt_parameters
+        )
         if len(transaction.recipients) >= self._service.limits.recipients:
             raise Refused("452 4.5.3 Too many recipients")  # RFC 5321 §4.5.3.1.10
-        user = await self._service.find(address)
-        if user is None:
-            raise Refused("550 5.1.1 Nobody here has this address")
-        transaction.recipients.append(address)
-        if user.account not in transaction.accounts:
-            transaction.accounts.append(user.account)
+        await self._role.admit_recipient(self, transaction, asked)
         return "250 2.1.5 Recipient accepted"
 
     async def data(self, argument: str) -> str:
@@ -269,49 +358,25 @@ class Conversation(SMTP):
                 return TOO_BIG if spool.too_big else "452 4.3.1 No room for a message just now"
             if len(message) > self._service.max_message_size:
                 return TOO_BIG
-            return await self._deliver(transaction, message)
+            return await self._take(transaction, message)
         except TooMuch:
             raise Hangup(TOO_BIG) from None
         finally:
             spool.release()
 
-    async def _deliver(self, transaction: MailTransaction, message: bytes) -> str:
-        """Store a message for all its recipients at once. Only a commit on disk is answered with 250 (DESIGN §3)."""
-        received_at = self._service.clock()
-        trace_id = secrets.token_hex(8)
-        raw = self._trace(transaction, trace_id, received_at) + message
+    async def _take(self, transaction: MailTransaction, message: bytes) -> str:
+        """Have the role take a message. Nothing interrupts it: what is answered is what has happened."""
         self._delivering = True
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
         try:
-            await self._service.deliver(raw, transaction.accounts, int(received_at * 1000))
-        except Exception:
-            log.exception("Message %s could not be stored", trace_id)
-            return "451 4.3.0 The message could not be stored, try again later"
+            reply = await self._role.take(self, transaction, message)
         finally:
             self._delivering = False
             self._reset_timeout()
-        log.info("Message %s of %d octets from %s accepted", trace_id, len(message), self._peer())
-        self._commands = 0
-        return f"250 2.6.0 Message accepted as {trace_id}"
-
-    def _trace(self, transaction: MailTransaction, trace_id: str, received_at: float) -> bytes:
-        session = self._session()
-        return trace.fields(
-            trace.Arrival(
-                sender=transaction.sender,
-                # RFC 5321 §7.2: naming several would tell each of them about the others.
-                recipient=transaction.recipients[0] if len(transaction.recipients) == 1 else None,
-                helo=session.host_name or "",
-                peer=self._peer(),
-                protocol=trace.protocol(
-                    extended=session.extended_smtp, tls=session.ssl is not None, utf8=transaction.utf8
-                ),
-                hostname=self.hostname,
-                trace_id=trace_id,
-                received_at=received_at,
-            )
-        )
+        if reply.startswith("2"):
+            self._commands = 0
+        return reply
 
     async def rset(self, argument: str) -> str:
         """Give up the mail transaction (RFC 5321 §4.1.1.5)."""
@@ -331,7 +396,7 @@ class Conversation(SMTP):
 
     async def help(self, _argument: str) -> str:
         """Name the commands (RFC 5321 §4.1.1.8)."""
-        return f"214 2.0.0 {' '.join(COMMANDS)}"
+        return f"214 2.0.0 {' '.join([*COMMANDS, *self._role.commands])}"
 
     async def quit(self, argument: str) -> str:
         """End the conversation (RFC 5321 §4.1.1.10)."""
@@ -339,10 +404,10 @@ class Conversation(SMTP):
         raise Hangup("221 2.0.0 Bye")
 
 
-Command = Callable[[Conversation, str], Awaitable[str]]
 COMMANDS: dict[str, Command] = {
     "EHLO": Conversation.ehlo,
     "HELO": Conversation.helo,
+    "STARTTLS": Conversation.starttls,
     "MAIL": Conversation.mail,
     "RCPT": Conversation.rcpt,
     "DATA": Conversation.data,
@@ -352,7 +417,7 @@ COMMANDS: dict[str, Command] = {
     "VRFY": Conversation.vrfy,
     "HELP": Conversation.help,
 }
-"""Every command there is (RFC 5321 §4.5.1, and HELP)."""
+"""The commands that every conversation has (RFC 5321 §4.5.1, and HELP)."""
 
 
 def _no_argument(argument: str) -> None:

@@ -2,7 +2,7 @@
 
 Owns when that happens, and what makes it happen exactly once: the Emails of all recipients, their rows in the queue
 and what the submission says of them change in one transaction. A recipient without a mailbox here is left in the
-queue, to be sent outside. Must not know who submits, nor how mail leaves this server.
+queue, to be sent outside, or is captured (see `capture`). Must not know who submits, nor how mail leaves this server.
 """
 
 import logging
@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minijmap.mail import ingest, outgoing, queue, submission
+from minijmap.mail import ingest, outgoing, queue, reports, submission
 from minijmap.mail.ingest import ParsedEmail
 from minijmap.mail.queue import Queued, Recipient
-from minijmap.smtp import trace
+from minijmap.smtp import bounces, capture, outcome, trace
+from minijmap.smtp.bounces import Verdict
 from minijmap.smtp.recipients import Recipients
 from minijmap.store import blobs
 from minijmap.store.database import Changes, Database, Reader, StoreClosed, Transaction
@@ -61,19 +62,33 @@ class Delivery:
         recipients: Recipients,
         hostname: str,
         clock: Callable[[], float] = time.time,
+        *,
+        on_outside: Callable[[], None] = lambda: None,
+        capturing: bool = False,
     ) -> None:
-        """`hostname` is what the trace says; `clock` gives seconds since the epoch, as `time.time` does."""
+        """`hostname` is what the trace says; `clock` gives seconds since the epoch, as `time.time` does.
+
+        `on_outside` is called when there is something to be sent outside; with `capturing` nothing ever is.
+        """
         self._database = database
         self._recipients = recipients
         self._hostname = hostname
         self._clock = clock
+        self._on_outside = on_outside
+        self._capturing = capturing
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="minijmap-delivery", daemon=True)
 
     def start(self) -> None:
         """Begin, with what an earlier run has left in the queue."""
+        if self._capturing:
+            self._database.write(queue.look_again)
         self._thread.start()
+
+    def wake(self) -> None:
+        """Look into the queue now. Does not wait."""
+        self._wake.set()
 
     def stop(self) -> None:
         """Finish the message at hand and end."""
@@ -134,16 +149,24 @@ class Delivery:
             plan = self._plan(reader, key, now)
             if plan is None:
                 return
-            raw = blobs.read(reader, plan.message.blob) if plan.here else b""
+            raw = blobs.read(reader, plan.message.blob) if plan.here or self._capturing else b""
         # Reading the message takes time, and needs no transaction (DESIGN §4).
         parsed = ingest.parse(self._arriving(plan, raw)) if plan.here else None
+        captured = capture.parse(plan.message, plan.outside, raw, self._hostname) if self._capturing else None
+        notice = self._notice(plan, raw, int(self._clock() * 1000))
 
-        def job(tx: Transaction) -> None:
+        def job(tx: Transaction) -> bool:
             # Canceled meanwhile, or a user has come or gone: if anything is left to do, it is still due.
-            if self._plan(tx, key, now) == plan:
-                _settle(tx, plan, parsed, int(self._clock() * 1000))
+            if self._plan(tx, key, now) != plan:
+                return False
+            at = int(self._clock() * 1000)
+            _settle(tx, plan, parsed, captured, at)
+            if notice is not None:
+                outcome.tell(tx, self._recipients, plan.message, notice, at)
+            return bool(plan.outside) and captured is None
 
-        self._database.write(job)
+        if self._database.write(job):
+            self._on_outside()
 
     def _plan(self, reader: Reader, key: int, now: int) -> Plan | None:
         message = queue.load(reader, key, now)
@@ -155,6 +178,16 @@ class Delivery:
             places.append((recipient, None if user is None else user.account))
         return Plan(message, tuple(places))
 
+    def _notice(self, plan: Plan, raw: bytes, now: int) -> ParsedEmail | None:
+        """Return what the sender is told who wants to know that it was delivered, or None (RFC 3461 §5.2.3)."""
+        reply = submission.DELIVERED["smtpReply"]
+        verdicts = [
+            Verdict(recipient, bounces.DELIVERED, "2.1.5", reply, "")
+            for recipient in plan.here
+            if plan.message.sender and bounces.wanted(recipient, bounces.DELIVERED)
+        ]
+        return outcome.notification(plan.message, verdicts, raw, self._hostname, now) if verdicts else None
+
     def _arriving(self, plan: Plan, raw: bytes) -> bytes:
         """Return the message as the mailboxes here get it: with its trace, without Bcc (RFC 5321 §4.4)."""
         message, name = plan.message, f"q{plan.message.key}"
@@ -164,22 +197,27 @@ class Delivery:
             recipient=plan.here[0].address if len(plan.here) == 1 else None,
             helo=None,
             peer=None,
-            protocol="JMAP",
+            protocol=message.protocol,
             hostname=self._hostname,
             trace_id=name,
             received_at=self._clock(),
         )
-        message_id = f"{message.queued_at}.{name}@{trace.safe_host(self._hostname)}"
+        message_id = outgoing.message_id(message.queued_at, name, self._hostname)
         return trace.fields(arrival) + outgoing.leaving(raw, sent_at=message.release_at, message_id=message_id)
 
 
-def _settle(tx: Transaction, plan: Plan, parsed: ParsedEmail | None, now: int) -> None:
+def _settle(tx: Transaction, plan: Plan, parsed: ParsedEmail | None, captured: ParsedEmail | None, now: int) -> None:
     """Write everything that delivering a message means, in one transaction."""
     message = plan.message
-    queue.send_outside(tx, plan.outside)
+    if captured is not None:
+        capture.store(tx, message, plan.outside, captured, now)
+    else:
+        queue.send_outside(tx, plan.outside)
     if parsed is None:
         return
     ingest.arrive(tx, parsed, plan.accounts, now)
+    own_id = (parsed.listed["messageId"] or [""])[0]
+    reports.remember(tx, message.account, message.submission, message_id=own_id)
     statuses = {recipient.address: submission.DELIVERED for recipient in plan.here}
     submission.report(tx, message.account, message.submission, statuses, final=True)
     queue.done(tx, message, plan.here)

@@ -5,7 +5,9 @@ exists, nor in what state the session is. Every pattern takes time in proportion
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from minijmap.mail.addressing import DOMAIN, MAILBOX
 from minijmap.mail.addressing import MOST_ADDRESS as MOST_PATH
@@ -25,6 +27,11 @@ class Refused(Exception):
         self.reply = reply
 
 
+Check = Callable[[str | None], bool]
+"""Says whether a parameter may have a value; None: the keyword stands alone."""
+NO_MORE: Mapping[str, Check] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class Mail:
     """A MAIL command: the reverse-path (empty: the null path), the declared size in octets (0: none), SMTPUTF8."""
@@ -32,10 +39,20 @@ class Mail:
     sender: str
     size: int
     utf8: bool
+    parameters: Mapping[str, str | None] = field(default_factory=dict)
+    """Those beyond the three of every listener, the keywords in upper case."""
 
 
-def mail(argument: str, *, extended: bool) -> Mail:
-    """Read what follows MAIL. `extended`: the client said EHLO. Raises Refused."""
+@dataclass(frozen=True)
+class Recipient:
+    """A RCPT command: the mailbox, and the parameters with their keywords in upper case."""
+
+    address: str
+    parameters: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def mail(argument: str, *, extended: bool, also: Mapping[str, Check] = NO_MORE) -> Mail:
+    """Read what follows MAIL. `extended`: the client said EHLO; `also`: further parameters. Raises Refused."""
     if argument[:5].upper() != "FROM:":
         raise Refused("501 5.5.4 Syntax: MAIL FROM:<address>")
     sender, rest = _path(argument[5:], "501 5.1.7 Bad sender address syntax")
@@ -51,23 +68,24 @@ def mail(argument: str, *, extended: bool) -> Mail:
     utf8 = "SMTPUTF8" in parameters
     if parameters.pop("SMTPUTF8", None) is not None:
         raise Refused("501 5.5.4 SMTPUTF8 takes no value")
-    _no_more(parameters)
+    _check_more(parameters, also)
     if not utf8 and not sender.isascii():
         raise Refused("550 5.6.7 A non-ASCII sender address needs SMTPUTF8")  # RFC 6531 §3.5
-    return Mail(sender, int(size), utf8)
+    return Mail(sender, int(size), utf8, parameters)
 
 
-def recipient(argument: str, *, extended: bool, utf8: bool) -> str:
-    """Read what follows RCPT and return the mailbox. `utf8`: the transaction began with SMTPUTF8. Raises Refused."""
+def recipient(argument: str, *, extended: bool, utf8: bool, also: Mapping[str, Check] = NO_MORE) -> Recipient:
+    """Read what follows RCPT. `utf8`: the transaction began with SMTPUTF8. Raises Refused."""
     if argument[:3].upper() != "TO:":
         raise Refused("501 5.5.4 Syntax: RCPT TO:<address>")
     mailbox, rest = _path(argument[3:], "501 5.1.3 Bad recipient address syntax")
     if not mailbox:
         raise Refused("501 5.1.3 A recipient address can't be empty")
-    _no_more(_parameters(rest, extended=extended))
+    parameters = _parameters(rest, extended=extended)
+    _check_more(parameters, also)
     if not utf8 and not mailbox.isascii():
         raise Refused("553 5.6.7 A non-ASCII recipient address needs SMTPUTF8")  # RFC 6531 §3.5
-    return mailbox
+    return Recipient(mailbox, parameters)
 
 
 def _path(text: str, refusal: str) -> tuple[str, str]:
@@ -94,7 +112,10 @@ def _parameters(text: str, *, extended: bool) -> dict[str, str | None]:
     return parameters
 
 
-def _no_more(parameters: dict[str, str | None]) -> None:
-    # RFC 5321 §4.1.1.11
-    if parameters:
-        raise Refused(f"555 5.5.4 Parameter {next(iter(parameters))[:40]} is not known here")
+def _check_more(parameters: Mapping[str, str | None], known: Mapping[str, Check]) -> None:
+    for name, value in parameters.items():
+        # RFC 5321 §4.1.1.11
+        if name not in known:
+            raise Refused(f"555 5.5.4 Parameter {name[:40]} is not known here")
+        if not known[name](value):
+            raise Refused(f"501 5.5.4 Parameter {name} can't have this value")

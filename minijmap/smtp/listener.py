@@ -10,7 +10,11 @@ from collections.abc import Callable
 
 from minijmap.aio import LoopThread
 from minijmap.config import Settings
+from minijmap.setting_kinds import Address
 from minijmap.smtp.conversation import Conversation
+from minijmap.smtp.inbound import Inbound
+from minijmap.smtp.resolver import Resolver
+from minijmap.smtp.role import Role
 from minijmap.smtp.service import Limits, Service
 from minijmap.store.database import Database
 
@@ -19,7 +23,7 @@ STOP_SECONDS = 3
 
 
 class Listener:
-    """Takes mail for the users' addresses on `settings.smtp`, a host and a port, 0 for a free one."""
+    """Takes mail on an address: on `settings.smtp` for the users' addresses, unless another role is given."""
 
     def __init__(
         self,
@@ -27,14 +31,22 @@ class Listener:
         database: Database,
         clock: Callable[[], float] = time.time,
         *,
+        address: Address | None = None,
+        role: Callable[[Service], Role] = Inbound,
         loop_thread: LoopThread | None = None,
         limits: Limits | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
-        """Prepare; nothing is opened yet. A `loop_thread` that is handed in is the caller's to start and stop."""
-        if settings.smtp is None:
+        """Prepare; nothing is opened yet. A `loop_thread` that is handed in is the caller's to start and stop.
+
+        Without a `resolver`, `settings.dns_server` is asked. Raises CertificateError.
+        """
+        address = address or settings.smtp
+        if address is None:
             raise ValueError("There is no address to listen on.")
-        self._address = settings.smtp
-        self._service = Service(settings, database, clock, limits or Limits())
+        self._address = address
+        self._service = Service(settings, database, clock, limits or Limits(), resolver)
+        self._role = role(self._service)
         self._owns_thread = loop_thread is None
         self._thread = loop_thread or LoopThread()
         self._conversations: set[Conversation] = set()
@@ -64,7 +76,9 @@ class Listener:
     async def _open(self) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         return await loop.create_server(
-            lambda: Conversation(self._service, self._conversations, loop), self._address.host, self._address.port
+            lambda: Conversation(self._service, self._role, self._conversations, loop),
+            self._address.host,
+            self._address.port,
         )
 
     async def _close(self, server: asyncio.Server) -> None:

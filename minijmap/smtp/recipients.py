@@ -41,6 +41,11 @@ class Recipients:
         """Return an address in the form that addresses are compared in, then what it is without its tag."""
         return list(_without_tags(canonical(address)))
 
+    def is_ours(self, reader: Reader, address: str) -> bool:
+        """Say whether mail for the domain of an address comes here, so that nobody else can have the address."""
+        domain = canonical(address).rpartition("@")[2]
+        return domain in self._domains(reader)
+
     def _step(self, reader: Reader, address: str) -> User | str | None:
         """Return the user, or the address to go on with, or None."""
         for candidate in _without_tags(address):

@@ -7,18 +7,34 @@ the protocol's words: a refusal here is a fact (`Full`, False), its reply is the
 import asyncio
 import contextlib
 import ipaddress
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
+from minijmap.aio import run_apart
 from minijmap.config import Settings
 from minijmap.mail import ingest
+from minijmap.smtp.abuse import Abuse
+from minijmap.smtp.certificate import Certificate, CertificateError
 from minijmap.smtp.recipients import Recipients
+from minijmap.smtp.resolver import Resolver
 from minijmap.store.accounts import User
 from minijmap.store.database import Database
 
+if TYPE_CHECKING:
+    from minijmap.smtp.policy import Judge, Verdict
+    from minijmap.smtp.role import Envelope
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 THREADS = 4
+JUDGES = 32
+"""Messages that are judged at once, more than the connections that one address may have."""
+JUDGE_SECONDS = 20.0
 MIB = 2**20
 
 
@@ -31,6 +47,7 @@ class Limits:
     recipients: int = 100  # RFC 5321 §4.5.3.1.8 allows no fewer
     errors: int = 20  # 5yz replies in a session
     commands: int = 5000  # without a message among them
+    handshake_seconds: float = 30  # for TLS to begin
     line: int = 2048  # RFC 5321 §4.5.3.1.4 asks for 512, its extensions for a little more
     command_seconds: float = 300  # RFC 5321 §4.5.3.2.7; for the whole line, so a trickle does not prolong it
     data_seconds: float = 1800  # for a whole message: 50 MB at 28 kB/s
@@ -46,14 +63,27 @@ class Full(Exception):
 class Service:
     """The shared half of a listener. Its methods belong to the loop's thread."""
 
-    def __init__(self, settings: Settings, database: Database, clock: Callable[[], float], limits: Limits) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Callable[[], float],
+        limits: Limits,
+        resolver: Resolver | None = None,
+    ) -> None:
         self.hostname = settings.hostname
         self.max_message_size = settings.max_message_size
         self.clock = clock
         self.limits = limits
         self._database = database
-        self._recipients = Recipients(settings.aliases)
+        self.recipients = Recipients(settings.aliases)
+        self._settings = settings
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="minijmap-smtp")
+        self._judges = asyncio.Semaphore(JUDGES)
+        self.abuse = Abuse(settings.trusted_proxies, clock)
+        self.certificate = _certificate(settings)
+        self._judge_made: Judge | None = None
+        self.resolver = resolver or Resolver(settings.dns_server)
         self._connected = 0
         self._addresses: Counter[str] = Counter()
         self._spooled = 0
@@ -61,8 +91,8 @@ class Service:
     @contextlib.contextmanager
     def admitted(self, address: str) -> Iterator[None]:
         """Count a connection while it lasts. Raises Full."""
-        counted = not _is_loopback(address)
-        if self._connected >= self.limits.connections:
+        counted = not self.abuse.is_exempt(address)
+        if self._connected >= self.limits.connections or not self.abuse.connects(address):
             raise Full
         if counted and self._addresses[address] >= self.limits.connections_per_address:
             raise Full
@@ -84,22 +114,53 @@ class Service:
         self._spooled += octets
         return True
 
+    async def run(self, job: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Do something that may wait, away from the loop; return or raise what it does."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, job, *arguments)
+
     async def find(self, address: str) -> User | None:
         """Return the user an address belongs to, or None."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._find, address)
+        return await self.run(self._find, address)
 
     def _find(self, address: str) -> User | None:
         with self._database.read() as reader:
-            return self._recipients.find(reader, address)
+            return self.recipients.find(reader, address)
 
-    async def deliver(self, raw: bytes, accounts: Sequence[int], received_at: int) -> None:
+    async def judge(self, envelope: "Envelope", message: bytes) -> "Verdict | None":
+        """Return the verdict on a message, or None when the setting `policy` is "off". Takes up to 20 seconds.
+
+        It has threads of its own: who waits for a stranger's DNS keeps nobody from storing. Time in the queue counts.
+        """
+        if self._settings.policy == "off":
+            return None
+        deadline = time.monotonic() + JUDGE_SECONDS
+        async with self._judges:
+            return await run_apart(self._judge, envelope, message, deadline)
+
+    def _judge(self, envelope: "Envelope", message: bytes, deadline: float) -> "Verdict":
+        # Half of the memory of an idle server would be DNS, SPF and DKIM (DESIGN §4).
+        from minijmap.smtp.policy import Judge
+
+        if self._judge_made is None:
+            self._judge_made = Judge(self.resolver, self.hostname, self._settings.policy, self.clock)
+        return self._judge_made.judge(envelope, message, deadline)
+
+    async def deliver(self, raw: bytes, accounts: Sequence[int], received_at: int, *, is_junk: bool = False) -> None:
         """Store a message in accounts. Returns once it is on disk (DESIGN §3); raises what the store raises."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, ingest.deliver, self._database, raw, accounts, received_at)
+        await self.run(partial(ingest.deliver, is_junk=is_junk), self._database, raw, accounts, received_at)
 
     def close(self) -> None:
         """Wait for what the threads still do, and end them."""
         self._threads.shutdown()
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    """Return what STARTTLS is offered with, None when it is not. Raises CertificateError."""
+    if settings.tls_certificate is None:
+        if settings.tls_key is not None:
+            raise CertificateError("There is a tls_key without its tls_certificate.")
+        return None
+    return Certificate(settings.tls_certificate, settings.tls_key)
 
 
 class Spool:
@@ -125,8 +186,11 @@ class Spool:
         self._held = 0
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Say whether an IP address is this machine's own."""
     try:
-        return ipaddress.ip_address(address).is_loopback
+        ip = ipaddress.ip_address(address)
     except ValueError:
         return False
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return bool((mapped or ip).is_loopback)

@@ -31,11 +31,11 @@ class Arrival:
     received_at: float
 
 
-def protocol(*, extended: bool, tls: bool = False, utf8: bool = False) -> str:
+def protocol(*, extended: bool, tls: bool = False, utf8: bool = False, signed_in: bool = False) -> str:
     """Return the name of what was spoken (RFC 3848, RFC 6531 §4.3)."""
     if not extended:
         return "SMTP"
-    return ("UTF8SMTP" if utf8 else "ESMTP") + ("S" if tls else "")
+    return ("UTF8SMTP" if utf8 else "ESMTP") + ("S" if tls else "") + ("A" if signed_in else "")
 
 
 def safe_host(name: str) -> str:
@@ -55,14 +55,18 @@ def address_literal(peer: str | None) -> str:
     return f"[IPv6:{address}]" if address.version == 6 and mapped is None else f"[{mapped or address}]"
 
 
-def fields(arrival: Arrival) -> bytes:
-    """Return the two fields, each ended by CRLF: they go before the first octet of the message."""
+def fields(arrival: Arrival, found: bytes = b"") -> bytes:
+    """Return the two fields, each ended by CRLF: they go before the first octet of the message.
+
+    `found` are fields that say what was found out about it. They are above Received (RFC 8601 §4), and below
+    Return-Path, which comes first (RFC 5321 §4.4).
+    """
     local_time = datetime.fromtimestamp(arrival.received_at, UTC).astimezone()
     path = "" if arrival.recipient is None else f"\r\n\tfor <{arrival.recipient}>"
     source = "" if arrival.helo is None else f"from {safe_host(arrival.helo)} ({address_literal(arrival.peer)})\r\n\t"
+    path_field = f"Return-Path: <{arrival.sender}>\r\n"
     text = (
-        f"Return-Path: <{arrival.sender}>\r\n"
         f"Received: {source}by {safe_host(arrival.hostname)} with {arrival.protocol} id {arrival.trace_id}{path};\r\n"
         f"\t{format_datetime(local_time)}\r\n"
     )
-    return text.encode()
+    return path_field.encode() + found + text.encode()

@@ -147,9 +147,9 @@ def range_id(blob_id: str, start: int, length: int, encoding: str) -> str:
 
 def open_blob(reader: Reader, account: int, blob_id: str) -> bytes | None:
     """Return the octets of a blob, or of a decoded range of one; None if the account has no such blob."""
-    whole, _, inner = blob_id.partition("-")
+    whole, dash, inner = blob_id.partition("-")
     key = find(reader, account, whole)
-    if key is None:
+    if key is None or (dash and not inner):
         return None
     octets = read(reader, key)
     while inner:

@@ -64,8 +64,9 @@ class Reader:
 class Transaction(Reader):
     """One job's writes. Lives on the writer thread, for the length of the job."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
         super().__init__(connection)
+        self.clock = clock
         self.changes: Changes = {}
         self._modseqs: dict[int, int] = {}
 
@@ -169,9 +170,14 @@ class Database:
         *,
         prepare: Callable[[sqlite3.Connection], None] | None = None,
         on_commit: Callable[[Changes], None] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """Open `path`. `prepare` may register SQL functions on each connection; `on_commit` hears of every commit."""
+        """Open `path`. `prepare` may register SQL functions on each connection; `on_commit` hears of every commit.
+
+        `clock` gives seconds since the epoch, as `time.time` does.
+        """
         self.path = path
+        self._clock = clock
         self.on_commit = on_commit
         self._prepare = prepare
         self._local = threading.local()
@@ -219,6 +225,8 @@ class Database:
 
         Whatever it raises undoes all it wrote and is raised here; jobs that share its commit are not affected.
         """
+        if threading.current_thread() is self._writer:
+            raise RuntimeError("A job or a listener to commits can't wait for the writer: it is the writer.")
         job = _Job(function)
         with self._lock:
             if self._closed:
@@ -295,7 +303,7 @@ class Database:
             log.exception("A listener to commits failed")
 
     def _run_job(self, job: _Job, announcements: Changes) -> tuple[Any, BaseException | None]:
-        transaction = Transaction(self._connection)
+        transaction = Transaction(self._connection, self._clock)
         self._connection.execute("SAVEPOINT job")
         try:
             result = job.function(transaction)

@@ -4,7 +4,6 @@ Owns modseqs of objects, tombstones and the answer to “what changed since”. 
 its own, so any list of changes can be cut anywhere and resumed from there. Must not know what a document means.
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from heapq import merge
@@ -95,7 +94,7 @@ def destroy(tx: Transaction, place: Collection, account: int, key: int) -> bool:
     modseq = tx.next_modseq(account)
     tx.execute(
         "INSERT INTO tombstone (account, type, destroyed, created, key, at) VALUES (?, ?, ?, ?, ?, ?)",
-        (account, place.type_name, modseq, created, key, int(time.time())),
+        (account, place.type_name, modseq, created, key, int(tx.clock())),
     )
     tx.touch(account, place.type_name, modseq)
     return True

@@ -6,6 +6,7 @@ bring their own migrations; `server` puts them in order. Must not know what anot
 
 import contextlib
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -191,8 +192,8 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
 def _statements(sql: str) -> Iterator[str]:
     """Split a script: `executescript` would commit, and all steps share one transaction."""
     statement = ""
-    for line in sql.splitlines(keepends=True):
-        statement += line
+    for piece in re.split("(?<=;)", sql):
+        statement += piece
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""

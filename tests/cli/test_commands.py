@@ -11,7 +11,11 @@ import urllib.request
 
 import pytest
 
+from minijmap.cli.running import read_settings
+from minijmap.setting_kinds import Address
 from tests.wire.running import ALICE, MINIJMAP, Running, environment, run
+
+FREE = "127.0.0.1:0"
 
 
 @pytest.fixture
@@ -211,17 +215,29 @@ def test_taken_port_is_one_line(alice):
     """A port in use stops the start, whichever listener wanted it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        for http, smtp, name in ((address, "127.0.0.1:0", "http"), ("127.0.0.1:0", address, "smtp")):
-            line = fails("--data", alice, "serve", "--http", http, "--smtp", smtp)
+        for name in ("http", "smtp", "submission"):
+            free = [one for other in ("http", "smtp", "submission") if other != name for one in (f"--{other}", FREE)]
+            line = fails("--data", alice, "serve", f"--{name}", address, *free)
             assert f"Can't listen for {name} on {address}: Address already in use" in line
-    assert "nothing to serve" in fails("--data", alice, "serve", "--http", "", "--smtp", "")
+    assert "nothing to serve" in fails("--data", alice, "serve", "--http", "", "--smtp", "", "--submission", "")
+
+
+@pytest.mark.parametrize("listener", ["http", "smtp"])
+def test_a_free_port_for_one_is_one_for_submission(alice, listener):
+    """Two servers that ask for free ports do not meet at the default one, unless they are told to."""
+    off = {"http": "", "smtp": ""}
+    assert read_settings(alice, None, {}, off).submission == Address("127.0.0.1", 2587)
+    flags = {**off, listener: FREE}
+    assert read_settings(alice, None, {}, flags).submission == Address("127.0.0.1", 0)
+    told = {"MINIJMAP_SUBMISSION": "127.0.0.1:2587"}
+    assert read_settings(alice, None, told, flags).submission == Address("127.0.0.1", 2587)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_prints_and_stops(alice, serving, number):
     """One line for each listener, then `ready`; a signal stops it at once, with status 0 and not another word."""
     server = serving("serve", "--data", alice)
-    assert [line.split()[0] for line in server.lines] == ["http", "smtp"]
+    assert [line.split()[0] for line in server.lines] == ["http", "smtp", "submission"]
     with urllib.request.urlopen(server.url + "/healthz", timeout=30) as answer:
         assert answer.status == 200
     begun = time.monotonic()
@@ -233,7 +249,7 @@ def test_serve_prints_and_stops(alice, serving, number):
 def test_ctrl_c_of_a_background_job(alice):
     """A shell starts background jobs with SIGINT ignored; it stops the server all the same."""
     server = subprocess.Popen(
-        [*MINIJMAP, "--data", alice, "serve", "--http", "127.0.0.1:0", "--smtp", ""],
+        [*MINIJMAP, "--data", alice, "serve", "--http", "127.0.0.1:0", "--smtp", "", "--submission", ""],
         stdout=subprocess.PIPE,
         text=True,
         env=environment(),
@@ -255,10 +271,10 @@ def test_first_start_says_what_comes_next(place):
         text=True,
         env=environment(),
     )
-    lines = [server.stdout.readline() for _ in range(3)]
+    lines = [server.stdout.readline() for _ in range(4)]
     server.terminate()
     rest, hint = server.communicate(timeout=10)
-    assert (lines[2], rest) == ("ready\n", "")
+    assert (lines[3], rest) == ("ready\n", "")
     assert "minijmap user add ADDRESS" in hint
 
 

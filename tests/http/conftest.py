@@ -17,6 +17,7 @@ from minijmap.http.serve import HttpServer
 from minijmap.http.signin import SignIn
 from minijmap.jmap.engine import Engine, Limits
 from minijmap.setting_kinds import Address
+from minijmap.signin import Doorkeeper
 from minijmap.store import accounts, schema
 from minijmap.store.database import Database
 
@@ -112,7 +113,7 @@ def open_site(database, clock):
         def start(limits=None, **settings):
             engine = Engine(database, [], clock=clock, limits=limits or Limits())
             arrivals, cors = Arrivals(engine.limits), Cors(settings.get("cors_origins", ("*",)))
-            app = create_app(engine, Settings(**settings), SignIn(database, clock=clock), arrivals, cors)
+            app = create_app(engine, Settings(**settings), SignIn(Doorkeeper(database, clock=clock)), arrivals, cors)
             server = HttpServer(app, Address("127.0.0.1", 0), arrivals, cors)
             address = server.start()
             stack.callback(server.stop)

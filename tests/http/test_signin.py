@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minijmap.http import signin as module
+from minijmap import signin as module
 from minijmap.http.problems import Busy, NotSignedIn
-from minijmap.http.signin import SignIn
-from minijmap.http.slowdown import MOST_ENTRIES, Slowdown
+from minijmap.http.signin import SignIn, _read_header
+from minijmap.signin import Doorkeeper
+from minijmap.slowdown import MOST_ENTRIES, Slowdown
 from minijmap.store import accounts
 from minijmap.store.accounts import add_token, add_user, remove_user, revoke_token, set_password
 
@@ -32,7 +33,7 @@ def user(database):
 @pytest.fixture
 def door(database, clock, user):  # noqa: ARG001 - the user is there
     """Give the sign-in of a database with one user."""
-    return SignIn(database, clock=clock)
+    return SignIn(Doorkeeper(database, clock=clock))
 
 
 def enter(door, authorization, client="192.0.2.1"):
@@ -244,14 +245,14 @@ def test_hashes_that_wait_are_bounded(door, monkeypatch):
         threads.append(threading.Thread(target=refused, args=(door, basic(f"{number}@example.com", f"x{number}"))))
         threads[-1].start()
     assert all(arrived.acquire(timeout=10) for _ in range(module.HASHES_AT_ONCE))
-    while len(door._memory._checks) < module.MOST_HASHES_WAITING:
+    while len(door._doorkeeper._memory._checks) < module.MOST_HASHES_WAITING:
         threading.Event().wait(0.001)
     with pytest.raises(Busy):
         enter(door, basic("one-more@example.com", "x"))
     go.set()
     for thread in threads:
         thread.join()
-    assert not door._memory._checks
+    assert not door._doorkeeper._memory._checks
 
 
 def test_failing_hash_is_not_remembered(door, monkeypatch):
@@ -273,7 +274,7 @@ def test_any_header_is_refused_or_offered(header):
     """Whatever the header says, it is read or refused; nothing else happens."""
     offer = None
     with contextlib.suppress(NotSignedIn):
-        offer = module._read_header(header)
+        offer = _read_header(header)
     assert offer is None or offer.name is not None or offer.secret
 
 

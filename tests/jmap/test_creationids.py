@@ -14,7 +14,7 @@ def ask(nursery, *calls, created_ids):
 
 @pytest.mark.parametrize("order", ["abc", "acb", "bac", "bca", "cab", "cba"])
 def test_creates_come_before_what_refers_to_them(nursery, order):
-    """a is inside of b, b inside of c, and c has a and b for parts... in whatever order they stand."""
+    """A is inside of b, b inside of c, and c has a and b for parts... in whatever order they stand."""
     create = {
         "a": {"name": "A", "parentId": "#b"},
         "b": {"name": "B", "parentId": "#c"},
@@ -75,7 +75,11 @@ def test_what_a_failure_referred_to_stays(nursery, fault):
     [
         {"a": {"name": "A", "parentId": "#a"}},
         {"a": {"name": "A", "parentId": "#b"}, "b": {"name": "B", "parentId": "#a"}},
-        {"a": {"name": "A", "parentId": "#b"}, "b": {"name": "B", "partIds": {"#c": True}}, "c": {"name": "C", "parentId": "#a"}},
+        {
+            "a": {"name": "A", "parentId": "#b"},
+            "b": {"name": "B", "partIds": {"#c": True}},
+            "c": {"name": "C", "parentId": "#a"},
+        },
     ],
 )
 def test_a_cycle_is_refused(nursery, create):
@@ -91,7 +95,8 @@ def test_many_references_in_one_object(nursery):
     """An object may wait for many at once, some of which wait themselves."""
     create = {f"k{n}": {"name": f"Toy {n}", "parentId": f"#k{n + 1}" if n % 2 else None} for n in range(20)}
     answer = nursery.call(
-        "Toy/set", create={"all": {"name": "All", "partIds": {f"#k{n}": True for n in range(20)}}, **create, "k20": {"name": "x"}}
+        "Toy/set",
+        create={"all": {"name": "All", "partIds": {f"#k{n}": True for n in range(20)}}, **create, "k20": {"name": "x"}},
     )
 
     assert answer["notCreated"] is None
@@ -171,7 +176,11 @@ def test_created_ids_go_in_and_out(nursery):
     """The map starts with what was given, gains what is created, of every type, and is answered only if it was given."""
     (toy_id,) = nursery.add("Ball")
     create = {"new": {"name": "New", "parentId": "#given"}, "bad": {"name": ""}}
-    calls = [("Toy/set", {"create": create}), ("Box/set", {"create": {"box": {}}}), ("Toy/set", {"destroy": ["#given"]})]
+    calls = [
+        ("Toy/set", {"create": create}),
+        ("Box/set", {"create": {"box": {}}}),
+        ("Toy/set", {"destroy": ["#given"]}),
+    ]
     answer = ask(nursery, *calls, created_ids={"given": toy_id, "other": "zz9"})
 
     made = answer["methodResponses"]

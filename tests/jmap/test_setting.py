@@ -271,9 +271,11 @@ def test_defaults_are_each_objects_own(nursery):
     """A default that is a map is not shared by the objects that have it."""
     first, second = nursery.add("One", "Two")
     nursery.call("Toy/set", update={first: {"keywords/a": True}})
+    (marked,) = nursery.add("marked by its own type")
     (third,) = nursery.add("Three")
 
     assert [nursery.toy(one)["keywords"] for one in (first, second, third)] == [{"a": True}, {}, {}]
+    assert nursery.toy(marked)["keywords"] == {"marked": True}
     assert ToyType.properties["keywords"].default == {}
 
 
@@ -352,16 +354,27 @@ def test_when_the_end_is_invalid_each_change_is_judged_alone(nursery):
         "Toy/set",
         create={"x": {"name": "A"}, "y": {"name": "C"}, "z": {"name": "D", "parentId": "#x"}},
         update={first: {"name": "B"}, second: {"label": "fine"}},
+        note="kept",
     )
 
-    assert answer["notCreated"]["x"] == {"type": "alreadyExists", "description": "The name is taken.", "existingId": first}
+    assert (answer["note"], answer["made"]) == ("kept", 2)
+
+    assert answer["notCreated"]["x"] == {
+        "type": "alreadyExists",
+        "description": "The name is taken.",
+        "existingId": first,
+    }
     assert answer["notCreated"]["z"]["properties"] == ["parentId"]
     assert list(answer["created"]) == ["y"]
     assert answer["notUpdated"][first]["existingId"] == second
     assert answer["updated"] == {second: {"edits": 1}}
     assert sorted(toy["name"] for toy in nursery.call("Toy/get", ids=None)["list"]) == ["A", "B", "C"]
     changed = nursery.call("Toy/changes", sinceState=str(state))
-    assert (changed["created"], changed["updated"], changed["destroyed"]) == ([answer["created"]["y"]["id"]], [second], [])
+    assert (changed["created"], changed["updated"], changed["destroyed"]) == (
+        [answer["created"]["y"]["id"]],
+        [second],
+        [],
+    )
     assert [list(types) for one in nursery.announced for types in one.values()] == [["Toy"]]
 
 
@@ -386,12 +399,14 @@ def test_the_state_that_is_expected(nursery):
 
 
 def test_objects_in_a_set_are_limited_exactly(nursery):
-    """maxObjectsInSet counts creates, updates and destroys together."""
+    """MaxObjectsInSet counts creates, updates and destroys together."""
     nursery.engine = nursery.make_engine(limits=Limits(max_objects_in_set=3))
     first, second = nursery.add("A", "B")
     calls = {"update": {first: {"size": 1}}, "destroy": [second]}
 
-    assert nursery.fails("Toy/set", create={"x": {"name": "X"}, "y": {"name": "Y"}}, **calls)["type"] == "requestTooLarge"
+    assert (
+        nursery.fails("Toy/set", create={"x": {"name": "X"}, "y": {"name": "Y"}}, **calls)["type"] == "requestTooLarge"
+    )
     assert nursery.toy(first)["size"] == 0
     assert nursery.call("Toy/set", create={"x": {"name": "X"}}, **calls)["destroyed"] == [second]
 
@@ -429,7 +444,7 @@ def test_arguments_of_a_types_own(nursery):
 
 def test_a_type_whose_document_is_empty(nursery):
     """Create, read and change objects that are all columns; a column that is NULL is null."""
-    answer = nursery.call("Box/set", create={"k": {}, "l": {"label": "a \"b\"", "lids": 2}})
+    answer = nursery.call("Box/set", create={"k": {}, "l": {"label": 'a "b"', "lids": 2}})
     first, second = (answer["created"][name]["id"] for name in "kl")
     assert answer["created"]["k"] == {"id": first, "label": None, "lids": 1, "shelf": None}
     assert answer["created"]["l"] == {"id": second, "shelf": None}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from minijmap.jmap import collation, dates, errors
+from minijmap.jmap import collation, dates
 from minijmap.jmap.call import Argument, Call
 from minijmap.jmap.datatype import Condition, DataType, Filter, Property, Scope, SetContext, Sort
 from minijmap.jmap.engine import Engine, Limits
@@ -22,7 +22,6 @@ from minijmap.jmap.values import (
     Boolean,
     Id,
     Int,
-    Kind,
     MapOf,
     Nullable,
     String,
@@ -129,12 +128,15 @@ class ToyType(DataType):
     set_arguments = {"note": Nullable(String())}
 
     def create(self, context: SetContext, wanted: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Store a new Toy; names that start with `fail ` fail as they say."""
+        """Store a new Toy; names that start with `fail ` fail as they say, `marked` ones get a keyword."""
         self._fail(wanted["name"])
         if wanted["name"].startswith("nursery"):
             count = context.tx.value("SELECT count(*) FROM toy WHERE account = ?", (context.account,))
             if count >= MOST_TOYS_IN_NURSERY:
                 raise SetError(SetError.OVER_QUOTA, "The nursery is full.")
+        if wanted["name"].startswith("marked"):
+            wanted["keywords"]["marked"] = True
+        context.notes["made"] = context.notes.get("made", 0) + 1
         whole = {**wanted, "madeAt": dates.format_utc_date(context.call.now()), "weight": _weight(wanted)}
         return super().create(context, whole)
 
@@ -168,9 +170,7 @@ class ToyType(DataType):
             if tx.value("SELECT 1 FROM toy WHERE account = ? AND parent = ?", (account, self.id_of(key))):
                 raise SetError("toyHasChild", "Another toy is inside of it.")
             return
-        other = tx.value(
-            "SELECT key FROM toy WHERE account = ? AND name = ? AND key <> ?", (account, toy["name"], key)
-        )
+        other = tx.value("SELECT key FROM toy WHERE account = ? AND name = ? AND key <> ?", (account, toy["name"], key))
         if other is not None:
             raise SetError(SetError.ALREADY_EXISTS, "The name is taken.", existingId=self.id_of(other))
         for name, references in (("parentId", [toy["parentId"]]), ("partIds", toy["partIds"])):
@@ -193,9 +193,10 @@ class ToyType(DataType):
         context.notes["noted"] = context.arguments.get("note")
 
     def set_members(self, context: SetContext, outcome: Any) -> dict[str, Any]:
-        """Answer with the note, if there is one."""
+        """Answer with the note, if there is one, and how often something was made."""
         _ = outcome
-        return {"note": context.notes["noted"]} if context.notes["noted"] else {}
+        noted = context.notes["noted"]
+        return {"note": noted, "made": context.notes.get("made", 0)} if noted else {}
 
 
 def _weight(toy: Mapping[str, Any]) -> int:
@@ -224,6 +225,7 @@ class BoxType(DataType):
 
     def update(self, context: SetContext, key: int, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
         """Store a changed Box."""
+        _ = before
         columns = {"label": after["label"], "lids": after["lids"]}
         documents.update(context.tx, self.collection, context.account, key, {}, columns)
         return {}
@@ -341,8 +343,3 @@ class Nursery:
         """Return the state of a type in Tom's own account."""
         state: str = self.call(f"{type_name}/get", ids=[])["state"]
         return state
-
-
-def text(least: int = 0) -> Kind:
-    """Return the kind of a string, for tests of kinds."""
-    return String(least)

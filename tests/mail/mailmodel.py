@@ -201,7 +201,9 @@ def model_query(emails, filter_, sort, *, collapse):
     ascending_alone = len(sort or ()) == 1 and sort[0]["property"] == "receivedAt" and sort[0].get("isAscending", True)
     found.sort(key=lambda one: (one.received_at, one.key), reverse=not ascending_alone)
     for comparator in reversed(sort or ()):
-        found.sort(key=lambda one, by=comparator: _sort_value(by, one, emails), reverse=not comparator.get("isAscending", True))
+        found.sort(
+            key=lambda one, by=comparator: _sort_value(by, one, emails), reverse=not comparator.get("isAscending", True)
+        )
     seen = set()
     kept = []
     for one in found:
@@ -219,7 +221,7 @@ def _sort_value(comparator, email, emails):
         "sentAt": lambda: (email.sent_at is not None, email.sent_at or 0),
         "size": lambda: email.size,
         "from": lambda: normalize("NFKD", email.sender.upper()),
-        "subject": lambda: email.subject.upper(),
+        "subject": email.subject.upper,
         "hasKeyword": lambda: keyword in email.keywords,
         "allInThreadHaveKeyword": lambda: all(keyword in one.keywords for one in mates),
         "someInThreadHaveKeyword": lambda: any(keyword in one.keywords for one in mates),

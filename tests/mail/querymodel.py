@@ -38,7 +38,12 @@ class Mail:
         thread, sender, word = thread % 4, PEOPLE[at % 4], WORDS[word % 4]
         subject, day = f"{WORDS[thread]} topic", 1 + word.count("p") + at % 3
         if flags % 7 == 0:
-            raw, sender, subject, sent = with_attachment(f"file {self.number}", body=word), "Ann", f"file {self.number}", None
+            raw, sender, subject, sent = (
+                with_attachment(f"file {self.number}", body=word),
+                "Ann",
+                f"file {self.number}",
+                None,
+            )
             words = {"subject": {"file", str(self.number)}, "from": {"ann", "example", "org"}}
         else:
             sent = None if flags % 5 == 0 else f"Thu, 0{day} Jan 2026 00:00:00 +0000"
@@ -54,9 +59,18 @@ class Mail:
         words["body"] = {word, "plan", "pdf"} if sent is None and "file" in words["subject"] else {word}
         self.emails.append(
             ModelEmail(
-                email_id, get(self.house, email_id, "threadId", user=self.user), boxes, keywords, received, len(raw),
-                None if sent is None else day, sender, subject, "file" in words["subject"], words,
-            )  # fmt: skip
+                email_id,
+                get(self.house, email_id, "threadId", user=self.user),
+                boxes,
+                keywords,
+                received,
+                len(raw),
+                None if sent is None else day,
+                sender,
+                subject,
+                "file" in words["subject"],
+                words,
+            )
         )
 
     def change(self, what, email, number):
@@ -113,7 +127,8 @@ FILTERS = st.one_of(
 )
 COMPARATORS = st.one_of(
     st.fixed_dictionaries(
-        {"property": st.sampled_from(["receivedAt", "sentAt", "size", "from", "subject"])}, optional={"isAscending": st.booleans()}
+        {"property": st.sampled_from(["receivedAt", "sentAt", "size", "from", "subject"])},
+        optional={"isAscending": st.booleans()},
     ),
     st.fixed_dictionaries(
         {

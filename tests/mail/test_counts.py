@@ -85,7 +85,35 @@ def test_giving_the_trash_role_away_counts_anew(house):
     assert damage(house) == []
 
 
-OPERATIONS = ("deliver", "deliver", "keyword", "keyword", "move", "copy", "leave", "bin", "destroy", "make", "drop", "role")
+def test_a_mailbox_whose_counts_come_out_the_same_has_not_changed(house):
+    """Two Emails change places in one call: no count is another, and no Mailbox is told of."""
+    inbox, archive = house.mailbox("inbox"), house.mailbox("archive")
+    one, two = (
+        put(house, message(message_id=f"{name}@x"), [box], at=START_MS + number)
+        for number, (name, box) in enumerate((("a", inbox), ("b", archive)))
+    )
+    state = house.call("Mailbox/get", {"ids": []})["state"]
+
+    house.call("Email/set", {"update": {one: {"mailboxIds": {archive: True}}, two: {"mailboxIds": {inbox: True}}}})
+
+    assert house.call("Mailbox/get", {"ids": []})["state"] == state
+    assert damage(house) == []
+
+
+OPERATIONS = (
+    "deliver",
+    "deliver",
+    "keyword",
+    "keyword",
+    "move",
+    "copy",
+    "leave",
+    "bin",
+    "destroy",
+    "make",
+    "drop",
+    "role",
+)
 STEPS = st.lists(st.tuples(st.sampled_from(OPERATIONS), *[st.integers(0, 30)] * 3), min_size=3, max_size=14)
 
 
@@ -173,7 +201,7 @@ class Life:
         return {one: model_counts(self.emails, one, trash) for one in self.roles}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 def test_counts_are_right_after_every_step(house, steps):
     """Whatever happens: each count equals the model's, /changes names just the Mailboxes that changed, nothing breaks."""

@@ -37,7 +37,7 @@ def test_each_kind_of_change_is_told_once(house):
 
 
 def test_a_move_is_a_change_of_the_email(house):
-    """mailboxIds and keywords are all that changes of an Email; a read changes nothing."""
+    """MailboxIds and keywords are all that changes of an Email; a read changes nothing."""
     email = put(house, message())
     since = state_of(house)
     house.call("Email/get", {"ids": [email], "fetchAllBodyValues": True})
@@ -58,7 +58,12 @@ def test_the_state_of_email_delivery_moves_with_new_emails_alone(house):
     """EmailDelivery is announced when an Email comes, by whatever way, and for nothing else (RFC 8621 §1.5)."""
     account = house.users["alice@example.com"].account
     email = house.deliver(message())
-    (first,) = [types["EmailDelivery"] for commit in house.announced for key, types in commit.items() if "EmailDelivery" in types and key == account]
+    (first,) = [
+        types["EmailDelivery"]
+        for commit in house.announced
+        for key, types in commit.items()
+        if "EmailDelivery" in types and key == account
+    ]
     house.announced.clear()
     set_email(house, email, {"keywords/$seen": True})
     assert all("EmailDelivery" not in types for commit in house.announced for types in commit.values())

@@ -28,7 +28,7 @@ def query(house, filter_=None, sort=None, user="alice@example.com", **more):
     return house.call("Email/query", {"filter": filter_, "sort": sort, **more}, user)["ids"]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mail_steps(), st.lists(st.tuples(FILTERS, SORTS, st.booleans()), min_size=1, max_size=8), st.data())
 def test_queries_answer_as_naive_python_does(house, steps, asked, data):
     """Ids, totals, positions from both ends and anchors: all as a list of all Emails says."""
@@ -57,7 +57,11 @@ def check_anchor(house, user, whole, expected, data):
     """An anchor and an offset stand for a position; one that is not in the results is an error."""
     offset = data.draw(st.integers(-4, 4))
     for index in range(0, len(expected), 3):
-        answer = house.call("Email/query", {**whole, "anchor": expected[index], "anchorOffset": offset, "position": 99, "limit": 4}, user)
+        answer = house.call(
+            "Email/query",
+            {**whole, "anchor": expected[index], "anchorOffset": offset, "position": 99, "limit": 4},
+            user,
+        )
         start = max(0, index + offset)
         assert answer["ids"] == expected[start : start + 4]
     for anchor in {f"e{number}" for number in range(1, 4)} - set(expected):
@@ -80,11 +84,18 @@ def test_totals_are_the_counts_of_the_mailbox(house):
     """Clarification Q24: inMailbox alone, collapsed or not, agrees with totalEmails and totalThreads."""
     box = make_mailbox(house, "A")
     for number in range(7):
-        put(house, message(f"T{number % 3}", message_id=f"{number}@x", references=[f"r{number % 3}@x"]), [box], at=START_MS + number)
+        put(
+            house,
+            message(f"T{number % 3}", message_id=f"{number}@x", references=[f"r{number % 3}@x"]),
+            [box],
+            at=START_MS + number,
+        )
     (counts,) = house.call("Mailbox/get", {"ids": [box]})["list"]
 
     for collapse, name in ((False, "totalEmails"), (True, "totalThreads")):
-        answer = house.call("Email/query", {"filter": {"inMailbox": box}, "collapseThreads": collapse, "calculateTotal": True})
+        answer = house.call(
+            "Email/query", {"filter": {"inMailbox": box}, "collapseThreads": collapse, "calculateTotal": True}
+        )
         assert answer["total"] == counts[name] == len(answer["ids"])
 
 
@@ -95,11 +106,17 @@ def test_somebody_elses_mailbox_is_empty(house, collapse, more):
     email = put(house, message(), keywords=["k"], user="bob@example.com")
     box = house.mailbox("inbox", "bob@example.com")
 
-    answer = house.call("Email/query", {"filter": {"inMailbox": box, **more}, "collapseThreads": collapse, "calculateTotal": True})
+    answer = house.call(
+        "Email/query", {"filter": {"inMailbox": box, **more}, "collapseThreads": collapse, "calculateTotal": True}
+    )
     assert (answer["ids"], answer["total"]) == ([], 0)
     answer = house.call("Email/query", {"filter": {"inMailbox": box}, "anchor": email, "collapseThreads": collapse})
     assert answer["type"] == "anchorNotFound"
-    for filter_ in (more, {"operator": "NOT", "conditions": [{"inMailbox": box}]}, {"operator": "OR", "conditions": [more]}):
+    for filter_ in (
+        more,
+        {"operator": "NOT", "conditions": [{"inMailbox": box}]},
+        {"operator": "OR", "conditions": [more]},
+    ):
         assert query(house, filter_, collapseThreads=collapse) == []
 
 
@@ -125,15 +142,31 @@ def test_before_and_after_meet_at_the_instant(house):
 
 def test_sorting_names_and_subjects_by_collation(house):
     """From and To by name or else address, without case; the subject is the base subject; a collation can be named."""
-    rows = [("Zoe <a@x>", "Re: apple"), ("<bert@x>", "Banana"), ("anna <z@x>", "[list] Cherry"), ("Émile <e@x>", "date")]
-    ids = [put(house, message(subject, sender=sender, to=sender), at=START_MS + n) for n, (sender, subject) in enumerate(rows)]
+    rows = [
+        ("Zoe <a@x>", "Re: apple"),
+        ("<bert@x>", "Banana"),
+        ("anna <z@x>", "[list] Cherry"),
+        ("Émile <e@x>", "date"),
+    ]
+    ids = [
+        put(house, message(subject, sender=sender, to=sender), at=START_MS + n)
+        for n, (sender, subject) in enumerate(rows)
+    ]
     zoe, bert, anna, emile = ids
 
     for by in ("from", "to"):
         assert query(house, None, [{"property": by}]) == [anna, bert, emile, zoe]
     assert query(house, None, [{"property": "subject"}]) == [zoe, bert, anna, emile]
-    assert query(house, None, [{"property": "subject", "isAscending": False, "collation": "i;ascii-casemap"}]) == [emile, anna, bert, zoe]
-    assert house.call("Email/query", {"sort": [{"property": "subject", "collation": "i;nothing"}]})["type"] == "unsupportedSort"
+    assert query(house, None, [{"property": "subject", "isAscending": False, "collation": "i;ascii-casemap"}]) == [
+        emile,
+        anna,
+        bert,
+        zoe,
+    ]
+    assert (
+        house.call("Email/query", {"sort": [{"property": "subject", "collation": "i;nothing"}]})["type"]
+        == "unsupportedSort"
+    )
 
 
 def test_a_thread_stands_where_its_first_email_is(house):
@@ -221,4 +254,8 @@ def test_the_model_itself_is_right_about_the_example_of_the_rfc():
     both = {"operator": "NOT", "conditions": [{"minSize": 5}, {"maxSize": 1}]}
     from tests.mail.mailmodel import ModelEmail
 
-    assert [model_matches(both, ModelEmail("e1", "t1", set(), set(), 0, size), []) for size in (0, 3, 5)] == [False, True, False]
+    assert [model_matches(both, ModelEmail("e1", "t1", set(), set(), 0, size), []) for size in (0, 3, 5)] == [
+        False,
+        True,
+        False,
+    ]

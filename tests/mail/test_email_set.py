@@ -138,7 +138,9 @@ def test_immutable_properties_may_be_repeated(house, email):
     assert answer["notUpdated"] is None
     assert answer["updated"] == {email: None}
     assert answer["newState"] == state
-    (whole,) = house.call("Email/get", {"ids": [email], "properties": ["header:Subject:asText", "headers", "bodyStructure", "subject"]})["list"]
+    (whole,) = house.call(
+        "Email/get", {"ids": [email], "properties": ["header:Subject:asText", "headers", "bodyStructure", "subject"]}
+    )["list"]
     assert set_email(house, email, {**whole, "keywords/new": True}) is None
     assert keywords(house, email) == ["$seen", "new", "work"]
 
@@ -156,7 +158,7 @@ def test_immutable_properties_cannot_change(house, email, name):
 
 
 def test_there_are_limits_to_keywords(house, email):
-    """tooManyKeywords beyond what an Email may have."""
+    """TooManyKeywords beyond what an Email may have."""
     many = {f"k{number}": True for number in range(MOST_KEYWORDS_PER_EMAIL)}
 
     assert set_email(house, email, {"keywords": many}) is None

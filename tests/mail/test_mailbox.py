@@ -32,9 +32,10 @@ def test_a_new_account_has_the_six_mailboxes(house):
     """Each with every property of the RFC, in the types it says."""
     answer = house.call("Mailbox/get")
 
-    assert [one["role"] for one in answer["list"]] == ["inbox", "drafts", "sent", "archive", "junk", "trash"]
+    shown = sorted(answer["list"], key=lambda one: one["sortOrder"])
+    assert [one["role"] for one in shown] == ["inbox", "drafts", "sent", "archive", "junk", "trash"]
     assert answer["notFound"] == []
-    inbox = answer["list"][0]
+    inbox = shown[0]
     rights = inbox.pop("myRights")
     assert inbox == {
         "id": house.mailbox("inbox"), "name": "Inbox", "parentId": None, "role": "inbox", "sortOrder": 1, "totalEmails": 0,
@@ -176,7 +177,7 @@ def test_another_account_has_no_parents_for_us(house):
 
 
 def test_the_tree_is_as_deep_as_announced_and_no_deeper(house):
-    """maxMailboxDepth counts levels; moving a subtree down counts its own height too."""
+    """MaxMailboxDepth counts levels; moving a subtree down counts its own height too."""
     parent = None
     for level in range(DEEPEST_MAILBOX):
         parent = make_mailbox(house, f"level {level}", parentId=parent)
@@ -191,7 +192,12 @@ def test_the_tree_is_as_deep_as_announced_and_no_deeper(house):
 def test_a_tree_is_created_in_one_call_in_any_order(house):
     """A creation id stands for the parent, created later or earlier in the map (RFC 8620 §5.3)."""
     answer = set_mailbox(
-        house, create={"leaf": {"name": "leaf", "parentId": "#mid"}, "mid": {"name": "mid", "parentId": "#top"}, "top": {"name": "top"}}
+        house,
+        create={
+            "leaf": {"name": "leaf", "parentId": "#mid"},
+            "mid": {"name": "mid", "parentId": "#top"},
+            "top": {"name": "top"},
+        },
     )
 
     assert answer["notCreated"] is None
@@ -208,7 +214,9 @@ def test_creation_ids_that_go_in_a_circle_create_nothing(house):
     assert {one["type"] for one in answer["notCreated"].values()} == {"invalidProperties"}
 
 
-@pytest.mark.parametrize("property_", ["id", "totalEmails", "unreadEmails", "totalThreads", "unreadThreads", "myRights"])
+@pytest.mark.parametrize(
+    "property_", ["id", "totalEmails", "unreadEmails", "totalThreads", "unreadThreads", "myRights"]
+)
 def test_server_set_properties_are_the_servers(house, property_):
     """Never on create; on update only as they are."""
     box = make_mailbox(house, "A")
@@ -332,7 +340,7 @@ def test_mail_arrives_even_when_nothing_has_the_inbox_role(house):
 
 
 def test_changes_tell_counts_from_the_rest(house):
-    """updatedProperties names the four counts if nothing else has changed since, and is null otherwise (§2.2)."""
+    """UpdatedProperties names the four counts if nothing else has changed since, and is null otherwise (§2.2)."""
     inbox = house.mailbox("inbox")
     state = house.call("Mailbox/get", {"ids": []})["state"]
     email = house.deliver(message())
@@ -370,9 +378,9 @@ def test_the_state_of_an_empty_account_can_be_used(house):
 
 def test_the_capability_announces_what_is_enforced(house):
     """RFC 8621 §1.3.1's members, each of its type; the sorts announced are those that work."""
+    from minijmap.jmap.session import login_of
     from minijmap.mail.capability import account_capability
     from minijmap.mail.emailquery import SORTS
-    from minijmap.jmap.session import login_of
 
     shown = account_capability(list(SORTS)).account(login_of(house.users["alice@example.com"]).accounts[0])
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minijmap.mail import message
-from minijmap.mail.outgoing import leaving
+from minijmap.mail.outgoing import completed, leaving
 
 AT = 1_767_225_600_000
 WHOLE = b"Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <a@b>\r\n"
@@ -91,3 +91,12 @@ def test_any_octets_leave_in_some_form(raw):
 
     assert not any(name.lower() == "bcc" for name, _ in message.parse(once).headers)
     assert left(once) == once
+
+
+def test_what_its_sender_keeps():
+    """A copy gets the same Date and Message-ID, and keeps Bcc; what has both is not changed at all."""
+    raw = b"From: a@example.com\r\nBcc: b@example.com\r\n\r\nBcc: in the body\r\n"
+    added = completed(raw, sent_at=AT, message_id="made@example.com")
+    assert added.endswith(raw)
+    assert added.count(b"\r\nMessage-ID: <made@example.com>\r\n") == added.count(b"Date: ") == 1
+    assert completed(added, sent_at=0, message_id="other@example.com") == added

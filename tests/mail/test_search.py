@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minijmap.mail import check, reindex, search, words
+from minijmap.mail.text import scrub
 from tests.mail import searchcorpus
 
 # (condition, what is looked for, whose messages are found)
@@ -23,8 +24,7 @@ GOLDEN = [
     ("body", "lunches", ""),
     ("subject", "lunch", ""),
     # parts of addresses and host names
-    ("from", "exam", "lunch dots joe host german french spanish polish danish turkish greek russian ukrainian arabic "
-     "hebrew hindi thai japanese halfwidth chinese taiwan korean copy invoice html shy"),
+    ("from", "exam", " ".join(searchcorpus.MESSAGES)),
     ("from", "joe.public@example.com", "joe"),
     ("from", "ample.co", "lunch joe"),
     ("from", "@example.com", "lunch joe"),
@@ -92,7 +92,7 @@ GOLDEN = [
     ("from", "lukasz", "polish"),
     ("body", "lodz", "polish"),
     ("subject", "smorrebrod", "danish"),
-    ("body", "aero", ""),
+    ("body", "aero", "danish"),
     ("body", "aerø", "danish"),
     ("body", "blåbær*", "danish"),
     # Turkish, Greek, Cyrillic, Arabic, Hebrew, Hindi
@@ -124,7 +124,7 @@ GOLDEN = [
     ("subject", "ประชุม", "thai"),
     ("body", "会議", "japanese"),
     ("subject", "東京", "japanese"),
-    ("subject", "京", "japanese"),
+    ("subject", "京", "japanese chinese"),
     ("subject", "京東", ""),
     ("body", "カレンダー", "japanese"),
     ("body", "ﾚﾝﾀﾞ", "japanese"),
@@ -155,7 +155,7 @@ GOLDEN = [
     ("body", "gumboots", "html"),
     ("body", "hats", "html"),
     ("text", "secretscript", ""),
-    ("text", "amp", ""),
+    ("body", "amp", ""),
     ("body", "Donaudampfschiff", "shy"),
     ("body", "donaudampf*", "shy"),
     # What FTS5 would take for its syntax, and what has no word
@@ -208,7 +208,10 @@ def test_what_is_there_is_found_and_nothing_else(mail, condition, text, expected
         ({"from": "alice", "body": "lunch"}, "lunch"),
         ({"from": "alice", "body": "café"}, ""),
         ({"operator": "OR", "conditions": [{"from": "alice"}, {"subject": "ecole"}]}, "lunch french"),
-        ({"operator": "OR", "conditions": [{"from": "alice"}, {"text": "!"}, {"hasAttachment": True}]}, "lunch invoice"),
+        (
+            {"operator": "OR", "conditions": [{"from": "alice"}, {"text": "!"}, {"hasAttachment": True}]},
+            "lunch invoice",
+        ),
         (
             {
                 "operator": "AND",
@@ -268,7 +271,7 @@ def test_many_terms_and_long_terms_are_answered(mail):
     assert find(mail, {"text": "lunch " * 1500}) == {"lunch"}
     assert find(mail, {"text": "lunch" * 1900}) == set()
     assert find(mail, {"text": '"' + "a " * 4900 + '"'}) == set()
-    assert find(mail, {"operator": "AND", "conditions": [{"text": "lunch alice noon " * 20}] * 30}) == {"lunch"}
+    assert find(mail, {"operator": "AND", "conditions": [{"text": "lunch alice noon " * 20}] * 4}) == {"lunch"}
     assert find(mail, {"from": "aaaaa" * 100 + "@example.com"}) == set()
 
 
@@ -294,6 +297,16 @@ def test_the_index_is_where_a_search_starts(mail):
         assert steps[1].startswith("SEARCH e USING INTEGER PRIMARY KEY"), steps
 
 
+def test_a_filter_of_too_many_words_is_refused(mail):
+    """Each word is a look-up, and a filter may have 500 conditions: all in all there are at most 256 words."""
+    house, _ = mail
+    filter_ = {"operator": "OR", "conditions": [{"text": "lunch alice"}] * 128}
+
+    assert len(house.call("Email/query", {"filter": filter_})["ids"]) == 1
+    filter_["conditions"].append({"body": "noon"})
+    assert house.call("Email/query", {"filter": filter_})["type"] == "unsupportedFilter"
+
+
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 
 
@@ -307,7 +320,7 @@ def test_folding_goes_character_by_character(one, two):
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(TEXTS)
+@given(TEXTS.map(scrub))
 def test_any_text_is_a_search(mail, text):
     """No text makes FTS5 stumble, in any condition."""
     house, _ = mail
@@ -327,7 +340,9 @@ def test_every_part_of_an_address_and_of_a_run_is_found(mail, key, data):
         assert key in find(mail, {"from": part})
     for run in words.RUNS.findall(words.normal(given_["subject"])):
         start = data.draw(st.integers(0, len(run) - 1))
-        assert key in find(mail, {"subject": run[start : data.draw(st.integers(start + 1, len(run)))]})
+        piece = run[start : data.draw(st.integers(start + 1, len(run)))]
+        if any(character.isalnum() for character in piece):  # a vowel of Thai is nothing by itself
+            assert key in find(mail, {"subject": piece})
 
 
 # The index made anew
@@ -358,7 +373,9 @@ def test_the_words_of_what_is_gone_go_when_the_index_is_made_anew(house, monkeyp
     assert reindex.upkeep(house.database) is True
 
     assert hits(house) == 3
-    assert house.call("Email/query", {"filter": {"subject": "word"}, "sort": [{"property": "subject"}]})["ids"] == ids[3:]
+    assert (
+        house.call("Email/query", {"filter": {"subject": "word"}, "sort": [{"property": "subject"}]})["ids"] == ids[3:]
+    )
     assert reindex.upkeep(house.database) is False
     assert problems(house) == []
     later = house.deliver(b"Subject: word later\r\n\r\n")
@@ -398,3 +415,13 @@ def test_making_the_index_can_be_stopped_and_begun_again(house, monkeypatch):
     assert problems(house) == []
     assert reindex.rebuild(house.database, stopped.is_set) is True
     assert hits(house) == 5
+
+
+def test_an_email_that_is_not_in_the_index_is_a_problem(house):
+    """`minijmap check` names what no search can find."""
+    email = house.deliver(b"Subject: word\r\n\r\n")
+    assert problems(house) == []
+
+    house.database.write(lambda tx: tx.execute("DELETE FROM email_search_docsize"))
+
+    assert any(email in one for one in problems(house))

@@ -383,5 +383,5 @@ def test_the_capability_tells_what_works(house):
     assert capability.session == {}
     assert capability.account(None) == {
         "maxDelayedSend": 2_592_000,
-        "submissionExtensions": {"FUTURERELEASE": ["2592000"], "SIZE": ["50000000"]},
+        "submissionExtensions": {"DSN": [], "FUTURERELEASE": ["2592000"], "REQUIRETLS": [], "SIZE": ["50000000"]},
     }

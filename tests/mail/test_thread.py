@@ -73,7 +73,7 @@ def test_strangers_that_share_an_ancestor_come_together(house):
 
 
 def test_a_late_ancestor_joins_the_older_thread_and_changes_no_thread_id(house):
-    """threadId is immutable: a message that ties two Threads together goes to the older, and both stay."""
+    """ThreadId is immutable: a message that ties two Threads together goes to the older, and both stay."""
     a = put(house, message("Re: Lunch", message_id="a@x"))
     b = put(house, message("Re: Lunch", message_id="b@x"))
     before = [thread_of(house, one) for one in (a, b)]

@@ -9,12 +9,18 @@ import pytest
 from minijmap.config import Settings
 from minijmap.mail.schema import MAIL_MIGRATIONS
 from minijmap.setting_kinds import Address
+from minijmap.signin import Doorkeeper
 from minijmap.smtp.listener import Listener
 from minijmap.smtp.service import Limits
+from minijmap.smtp.submitting import LIMITS, submission_listener
 from minijmap.store import blobs
 from minijmap.store.database import Database
 from minijmap.store.schema import STORE_MIGRATIONS, migrate
 from minijmap.users import add_user
+from tests.smtp.desk import ALIASES, Desk
+from tests.smtp.dnsserver import DnsServer
+from tests.smtp.posting import Names, Post, relay_settings
+from tests.smtp.sink import Sink
 
 NOW = 1_700_000_000.0
 TIMEOUT = 20
@@ -95,18 +101,35 @@ class Household:
 
 
 def without_trace(raw):
-    """Take Return-Path and the Received field of three or four lines off a message."""
+    """Take Return-Path, Authentication-Results, X-Minijmap-Policy and Received off a message, each folded as it is."""
     lines = raw.split(b"\r\n")
     assert lines[0].startswith(b"Return-Path: <")
-    assert lines[1].startswith(b"Received: from ")
-    end = 2
+    end = 1
+    while not lines[end].startswith(b"Received: from "):
+        assert lines[end].startswith((b"Authentication-Results: mx.example.org;", b"X-Minijmap-Policy: ", b"\t"))
+        end += 1
+    end += 1
     while lines[end].startswith(b"\t"):
         end += 1
     return b"\r\n".join(lines[end:])
 
 
+@pytest.fixture(scope="session")
+def empty_dns():
+    """Return a DNS server that knows of nothing."""
+    with DnsServer() as server:
+        yield server
+
+
 @pytest.fixture
-def open_household(tmp_path):
+def dns():
+    """Return a DNS server of a test's own."""
+    with DnsServer() as server:
+        yield server
+
+
+@pytest.fixture
+def open_household(tmp_path, empty_dns):
     """Return a function that starts a listener for alice and carol, with settings and limits."""
     with contextlib.ExitStack() as stack:
 
@@ -119,7 +142,8 @@ def open_household(tmp_path):
                 name: add_user(database, f"{name}@{domain}", name.title(), "secret", int(NOW * 1000))
                 for name, domain in (("alice", "example.org"), ("carol", "example.net"))
             }
-            values = {"smtp": Address("127.0.0.1", 0), "hostname": "mx.example.org"} | settings
+            values = {"smtp": Address("127.0.0.1", 0), "hostname": "mx.example.org", "dns_server": empty_dns.address}
+            values |= settings
             listener = Listener(Settings(**values), database, lambda: NOW, limits=limits or Limits())
             address = listener.start()
             stack.callback(listener.stop)
@@ -152,3 +176,76 @@ def connect():
 def client(household, connect):
     """Return a raw connection to an ordinary household."""
     return connect(household)
+
+
+@pytest.fixture
+def open_desk(house):
+    """Return a function that starts a listener on Alice's and Bob's house."""
+    with contextlib.ExitStack() as stack:
+
+        def start(host="127.0.0.1", limits=LIMITS, **settings):
+            values = {"hostname": "mx.example.com", "aliases": ALIASES} | settings
+            doorkeeper = Doorkeeper(house.database, clock=lambda: house.now)
+            listener = submission_listener(
+                Settings(**values), house.database, doorkeeper, Address(host, 0), lambda: house.now, limits=limits
+            )
+            address = listener.start()
+            stack.callback(listener.stop)
+            return Desk(house, address)
+
+        yield start
+
+
+@pytest.fixture
+def desk(open_desk):
+    """Return a house with an ordinary submission listener."""
+    return open_desk()
+
+
+@pytest.fixture
+def join():
+    """Return a function that opens a raw connection, after EHLO."""
+    with contextlib.ExitStack() as stack:
+
+        def join(desk, ehlo="EHLO client.example"):
+            program = Client(desk.address)
+            stack.callback(program.close)
+            assert program.reply().startswith("220 ")
+            if ehlo:
+                program.says(ehlo, "250")
+            return program
+
+        yield join
+
+
+@pytest.fixture
+def program(desk, join):
+    """Return a raw connection to an ordinary desk, after EHLO."""
+    return join(desk)
+
+
+@pytest.fixture
+def sink():
+    """A server that takes everything."""
+    made = Sink()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def post(house, sink):
+    """Alice's household, whose relay the sink is."""
+    return Post(house, Names(), relay_settings(sink))
+
+
+@pytest.fixture
+def serving():
+    """Start sinks of the test's own."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**options):
+            made = Sink(**options)
+            stack.callback(made.close)
+            return made
+
+        yield start

@@ -96,7 +96,7 @@ def test_parameters_need_ehlo():
 )
 def test_recipient(argument, mailbox):
     """A forward-path is a mailbox, or postmaster alone."""
-    assert grammar.recipient(argument, extended=True, utf8=True) == mailbox
+    assert grammar.recipient(argument, extended=True, utf8=True) == grammar.Recipient(mailbox, {})
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_greeting_and_extensions(client):
 
 
 def test_a_message_goes_in(household, smtp):
-    """What the standard library's client sends is stored, with the two fields in front."""
+    """What the standard library's client sends is stored, with the three fields in front."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = "bob@remote.example", "alice@example.org", "Hello"
     message.set_content("Hello, Alice.\n.\n..dots\n")
@@ -60,6 +60,10 @@ def test_a_message_goes_in(household, smtp):
     head = raw[: raw.index(b"From: ")].decode()
     assert re.fullmatch(
         r"Return-Path: <bob@remote\.example>\r\n"
+        r"Authentication-Results: mx\.example\.org;\r\n"
+        r"\tspf=none smtp\.mailfrom=remote\.example;\r\n"
+        r"\tdkim=none;\r\n"
+        r"\tdmarc=none header\.from=remote\.example\r\n"
         r"Received: from client\.example \(\[127\.0\.0\.1\]\)\r\n"
         r"\tby mx\.example\.org with ESMTP id [0-9a-f]{16}\r\n"
         r"\tfor <alice@example\.org>;\r\n"

@@ -35,7 +35,7 @@ def find(tmp_path_factory):
             user = Recipients(aliases).find(reader, address)
             return None if user is None else user.address
 
-    find.empty = find("postmaster")
+    find.empty, find.database = find("postmaster"), database
     for address in USERS:
         database.write(lambda tx, address=address: add_user(tx, address, "", "secret", 0))
     yield find
@@ -145,3 +145,23 @@ def test_a_user_added_with_a_labels(find):
 def test_the_forms_of_an_address(address, forms):
     """As it is compared, then without its tags."""
     assert Recipients({}).forms(address) == forms
+
+
+@pytest.mark.parametrize(
+    ("address", "ours"),
+    [
+        ("nobody@example.org", True),
+        ("nobody@EXAMPLE.net", True),
+        ("nobody@shop.example", True),
+        ("nobody@bücher.example", True),
+        ("nobody@xn--bcher-kva.example", True),
+        ("alice@sub.example.org", False),
+        ("nobody@remote.example", False),
+        ("Postmaster", False),
+        ("a@[192.0.2.1]", False),
+    ],
+)
+def test_whose_mail_comes_here(find, address, ours):
+    """Every domain in which a user or an alias has an address, in whatever form it is written."""
+    with find.database.read() as reader:
+        assert Recipients(ALIASES).is_ours(reader, address) == ours

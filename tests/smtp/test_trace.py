@@ -95,6 +95,8 @@ def test_safe_hosts(name, safe):
         ({"extended": True, "tls": True}, "ESMTPS"),
         ({"extended": True, "utf8": True}, "UTF8SMTP"),
         ({"extended": True, "utf8": True, "tls": True}, "UTF8SMTPS"),
+        ({"extended": True, "signed_in": True}, "ESMTPA"),
+        ({"extended": True, "tls": True, "signed_in": True}, "ESMTPSA"),
     ],
 )
 def test_protocol_names(spoken, name):

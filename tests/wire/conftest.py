@@ -26,5 +26,4 @@ def start(folder):
 
     yield begin
     for server in started:
-        if server.process.poll() is None:
-            server.kill()
+        server.kill()

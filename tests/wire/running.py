@@ -16,8 +16,9 @@ ALICE = "alice@example.com"
 
 
 def environment():
-    """Return an environment in which no setting of the tester's own speaks."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("MINIJMAP_")}
+    """Return an environment in which no setting of the tester's own speaks, and nobody asks the world's DNS."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("MINIJMAP_")}
+    return mine | {"MINIJMAP_POLICY": "off"}
 
 
 def run(*arguments, check=True, text=""):
@@ -38,20 +39,24 @@ def run(*arguments, check=True, text=""):
 class Running:
     """A server process, from its first line of output to its end."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, **settings):
+        """Start it; `settings` go by the environment."""
         self.process = subprocess.Popen(
             [*MINIJMAP, *map(str, arguments), "--http", "127.0.0.1:0", "--smtp", "127.0.0.1:0"],
             stdout=subprocess.PIPE,
             text=True,
-            env=environment(),
+            env=environment() | {f"MINIJMAP_{name.upper()}": str(value) for name, value in settings.items()},
         )
         self.lines = []
-        while (line := self.process.stdout.readline().rstrip("\n")) != "ready":
-            assert line or self.process.poll() is None, f"it ended with {self.process.returncode}: {self.lines}"
-            self.lines.append(line)
+        while (line := self.process.stdout.readline()) != "ready\n":
+            if not line:
+                raise AssertionError(f"it ended with {self.end()}: {self.lines}")
+            self.lines.append(line.rstrip("\n"))
         said = "\n".join(self.lines)
         self.url = re.search(r"^http  (http://127\.0\.0\.1:\d+)$", said, re.MULTILINE)[1]
         self.smtp_port = int(re.search(r"^smtp  127\.0\.0\.1:(\d+)$", said, re.MULTILINE)[1])
+        submission = re.search(r"^submission  127\.0\.0\.1:(\d+)$", said, re.MULTILINE)
+        self.submission_port = int(submission[1]) if submission else None
 
     def get(self, path, user=ALICE, password="secret"):
         """Fetch a path of the server; return the octets."""

@@ -1,0 +1,52 @@
+"""Noticing that another process has changed the file: `minijmap queue retry`, while the server runs.
+
+SQLite counts the commits of other connections, and asking for the number costs next to nothing. Our own commits count
+too; whoever is called has to look for itself. Must not know what has changed.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from minijmap.store.database import Database, StoreClosed
+
+LOOK_SECONDS = 2.0
+STOP_SECONDS = 4.0
+
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """Calls somebody within two seconds after each commit. Has a thread from `start` to `stop`."""
+
+    def __init__(self, database: Database, call: Callable[[], None], *, seconds: float = LOOK_SECONDS) -> None:
+        self._database = database
+        self._call = call
+        self._seconds = seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="minijmap-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        version = None
+        while not self._stopping.wait(self._seconds):
+            try:
+                with self._database.read() as reader:
+                    now = reader.value("PRAGMA data_version")
+            except StoreClosed:
+                return
+            except Exception:
+                log.exception("The file could not be looked at; it is tried again.")
+                continue
+            if now != version:
+                self._call()
+            version = now
