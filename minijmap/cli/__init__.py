@@ -1,7 +1,7 @@
 """The command line: the table of commands, and the form of every failure.
 
 Each command lives in a module of its own, imported when it is called: `minijmap --help` and small commands stay fast.
-A failure is one line on standard error and exit status 1; wrong use is exit status 2 (DESIGN §7). Must not know what
+A failure is one line on standard error and exit status 1; wrong use is exit status 2. Must not know what
 a command does.
 """
 

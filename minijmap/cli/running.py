@@ -20,7 +20,7 @@ from minijmap.store.database import Database
 Command = TypeVar("Command", bound=Callable[..., Any])
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 SWITCH_SECONDS = 0.0005
-"""A thread that parses mail must not keep the others waiting for 5 ms at each turn (DESIGN §4)."""
+"""A thread that parses mail must not keep the others waiting for 5 ms at each turn."""
 
 
 def listener_options(command: Command) -> Command:

@@ -166,15 +166,17 @@ class DataType:
         return self.read(call.reader(), access.account, keys, names)
 
     def read(self, reader: Reader, account: int, keys: Sequence[int] | None, names: Sequence[str]) -> Fetched:
-        """Read stored objects. One statement, one row: the JSON is joined inside SQLite and spliced (DESIGN §4)."""
+        """Read stored objects. One statement, one row: the JSON is joined inside SQLite and spliced."""
         beside = {name: prop.column for name, prop in self.properties.items() if prop.column}
         columns = "".join(f" || ',\"{name}\":' || coalesce({column}, 'null')" for name, column in beside.items())
         document = "CASE t.doc WHEN '{}' THEN '}' ELSE ',' || substr(t.doc, 2) END"
         object_id = f"'{self.singleton}'" if self.singleton else f"'{self.prefix}' || t.key"
         shown = f"'{{\"id\":\"' || {object_id} || '\"'{columns} || {document}"
-        source = f"{self.collection.table} AS t"
-        if keys is not None:
-            source = f"json_each(?2) AS asked CROSS JOIN {source} ON t.key = asked.value"
+        table = self.collection.table
+        if keys is None:
+            source = f"(SELECT * FROM {table} WHERE account = ?1 ORDER BY key) AS t"
+        else:
+            source = f"json_each(?2) AS asked CROSS JOIN {table} AS t ON t.key = asked.value"
         text, found = reader.one(
             f"SELECT group_concat({shown}, ','), json_group_array(t.key) FROM {source} WHERE t.account = ?1",
             (account,) if keys is None else (account, documents.dump(list(keys))),

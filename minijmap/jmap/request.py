@@ -152,8 +152,8 @@ def _run(
 def _method(engine: "Engine", using: frozenset[str], name: str) -> Any:
     """Return the method of this name, if `using` allows it (RFC 8620 §3.3).
 
-    Leniently, a method of a known capability also runs when only core is named; some clients forget the rest
-    (DESIGN §6). `strict_using` turns that off, and wants core to be named too.
+    Leniently, a method of a known capability also runs when only core is named; some clients forget the rest.
+    `strict_using` turns that off, and wants core to be named too.
     """
     method = engine.methods.get(name)
     if method is None:

@@ -67,7 +67,7 @@ class Outcome:
     not_destroyed: dict[str, SetError] = field(default_factory=dict)
 
     def members(self) -> dict[str, Any]:
-        """Return the response's members, null when empty: clients want all six (DESIGN §6)."""
+        """Return the response's members, null when empty: clients want all six."""
         return {
             "created": self.created or None,
             "updated": self.updated or None,

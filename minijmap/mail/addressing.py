@@ -53,7 +53,7 @@ class Senders:
         self._addresses = addresses
 
     def may_use(self, reader: Reader, account: int, address: str) -> bool:
-        """Say whether an address is an account's own: its user's, an alias or a catch-all of theirs (DESIGN §6)."""
+        """Say whether an address is an account's own: its user's, an alias or a catch-all of theirs."""
         if not is_mailbox(address):
             return False
         user = self._addresses.find(reader, address)

@@ -1,4 +1,4 @@
-"""The counts of a Mailbox, kept and not counted (RFC 8621 §2, DESIGN §4).
+"""The counts of a Mailbox, kept and not counted (RFC 8621 §2).
 
 Each thread's share in each Mailbox is a row of `mailbox_thread`. When Emails of a thread change, its shares are made
 anew and the difference goes to the Mailbox's four columns, in the same transaction. `count_all` makes everything

@@ -1,7 +1,7 @@
 """The Email type (RFC 8621 §4): its properties, and what changes: keywords, Mailboxes, existence.
 
 How an Email is shown is `emailget`'s, how it is found `emailquery`'s, how it comes in `ingest`'s. The rows that are
-kept beside an Email (DESIGN §4) change here, in the same transaction.
+kept beside an Email change here, in the same transaction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -151,7 +151,7 @@ class EmailType(DataType):
         return found[0] if found else None
 
     def normal_patch(self, patch: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Take `keywords/x: false` for a removal, and any case of a keyword (DESIGN §6, RFC 8621 §4.1.1)."""
+        """Take `keywords/x: false` for a removal, and any case of a keyword (RFC 8621 §4.1.1)."""
         _ = before
         return {
             (path.lower() if path.startswith("keywords/") else path): (
@@ -253,7 +253,7 @@ def _change_mailboxes(tx: Transaction, email: tuple[int, int, int], old: set[int
 def destroy_email(tx: Transaction, account: int, key: int) -> int | None:
     """Remove an Email and its rows; return its thread's key for the recount, or None if there was no such Email.
 
-    Its words stay in the index until that is rebuilt: keys are never used again, and every search joins (DESIGN §4).
+    Its words stay in the index until that is rebuilt: keys are never used again, and every search joins.
     """
     row = tx.one("SELECT thread, blob, received_at, doc FROM email WHERE key = ? AND account = ?", (key, account))
     if row is None:

@@ -73,7 +73,7 @@ def wrong_body_property(names: Iterable[str] | None) -> str | None:
 
 
 def fetch(reader: Reader, account: int, keys: Sequence[int], names: Sequence[str], arguments: BodyArguments) -> Fetched:
-    """Read Emails with the named properties, in one statement that gives one row (DESIGN §4)."""
+    """Read Emails with the named properties, in one statement that gives one row."""
     wanted = set(names)
     if wanted <= STATE_PROPERTIES:
         shown, source, stored = STATE_JSON, NARROW, STATE_PROPERTIES

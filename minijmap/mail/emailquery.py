@@ -1,4 +1,4 @@
-"""Email/query: its filters and sorts as tables, and where a query starts walking (RFC 8621 §4.4, DESIGN §4).
+"""Email/query: its filters and sorts as tables, and where a query starts walking (RFC 8621 §4.4).
 
 SQLite's planner is told where to start: the words, else the Mailbox, else the keyword, else the account by date. A
 query by date then reads just the rows that it shows, collapsed or not. Must not know how an Email is shown.

@@ -53,7 +53,7 @@ def default_identity(name: str, email: str, *, may_delete: bool) -> dict[str, An
 
 
 def add_identity(tx: Transaction, account: int, name: str, email: str) -> int:
-    """Give a new account the Identity of its own address, which stays; return its key (DESIGN §7)."""
+    """Give a new account the Identity of its own address, which stays; return its key."""
     return documents.insert(tx, IDENTITIES, account, default_identity(name, email, may_delete=False), {})
 
 

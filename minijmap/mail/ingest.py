@@ -1,4 +1,4 @@
-"""Mail coming in: one parse, then one transaction (DESIGN §3).
+"""Mail coming in: one parse, then one transaction.
 
 `parse` does all the work that needs no transaction; `add` writes an Email's rows; `deliver` and `Email/import` use
 both. The octets are kept exactly as they came. Must not know where a message comes from.

@@ -63,7 +63,7 @@ def add_mailbox(
 
 
 def add_role_mailboxes(tx: Transaction, account: int) -> None:
-    """Give a new account its Mailboxes (DESIGN §7)."""
+    """Give a new account its Mailboxes."""
     for name, role, sort_order in NEW_ACCOUNT:
         add_mailbox(tx, account, name, role, sort_order)
 

@@ -1,4 +1,4 @@
-"""The queue: messages on their way out, and who has yet to get them (DESIGN §3).
+"""The queue: messages on their way out, and who has yet to get them.
 
 Owns the rows alone. They are written in the transaction of whatever is sent, and a recipient's row goes in the
 transaction in which the message arrives: so nothing is lost, and nothing comes twice. Who delivers, and how, is not

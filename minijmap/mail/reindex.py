@@ -1,6 +1,6 @@
 """Making the index of words anew from the stored messages.
 
-A destroyed Email leaves its words behind (DESIGN §4: FTS5 without content can't take them out), which costs space and
+A destroyed Email leaves its words behind (FTS5 without content can't take them out), which costs space and
 nothing else. When they are many, a new index is filled beside the old one, a batch a transaction so that mail goes on
 coming in, and then takes its place. It may stop at any time: what is half done is begun again.
 """

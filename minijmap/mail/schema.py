@@ -1,4 +1,4 @@
-"""The tables of mail (DESIGN §4), and what they promise each other.
+"""The tables of mail, and what they promise each other.
 
 `email` is the narrow row that changes; `email_content` never does, in two parts: what a list shows, and the rest. The
 other tables are kept beside them in the same transaction: `email_mailbox` and `email_keyword` are where queries walk,

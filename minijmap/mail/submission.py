@@ -38,7 +38,7 @@ SUBMISSIONS = Collection("email_submission", "EmailSubmission")
 PENDING, FINAL, CANCELED = "pending", "final", "canceled"
 UNDO_STATUS = String(choices=frozenset((PENDING, FINAL, CANCELED)))
 KEEP_MS = 30 * 24 * 3600 * 1000
-"""How long a submission is kept after it is sent, so that its `deliveryStatus` can be read (DESIGN §6)."""
+"""How long a submission is kept after it is sent, so that its `deliveryStatus` can be read."""
 MOST_IDS = 100_000
 
 QUEUED = {"smtpReply": "250 2.1.5 Queued", "delivered": "queued", "displayed": "unknown"}

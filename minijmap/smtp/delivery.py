@@ -1,4 +1,4 @@
-"""The worker that takes messages out of the queue and delivers those for mailboxes here (DESIGN §3).
+"""The worker that takes messages out of the queue and delivers those for mailboxes here.
 
 Owns when that happens, and what makes it happen exactly once: the Emails of all recipients, their rows in the queue
 and what the submission says of them change in one transaction. A recipient without a mailbox here is left in the
@@ -150,7 +150,7 @@ class Delivery:
             if plan is None:
                 return
             raw = blobs.read(reader, plan.message.blob) if plan.here or self._capturing else b""
-        # Reading the message takes time, and needs no transaction (DESIGN §4).
+        # Reading the message takes time, and needs no transaction.
         parsed = ingest.parse(self._arriving(plan, raw)) if plan.here else None
         captured = capture.parse(plan.message, plan.outside, raw, self._hostname) if self._capturing else None
         notice = self._notice(plan, raw, int(self._clock() * 1000))

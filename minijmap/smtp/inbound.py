@@ -51,7 +51,7 @@ class Inbound:
             transaction.accounts.append(user.account)
 
     async def take(self, conversation: "Conversation", transaction: MailTransaction, message: bytes) -> str:
-        """Store a message for all its recipients at once. Only a commit on disk is answered with 250 (DESIGN §3)."""
+        """Store a message for all its recipients at once. Only a commit on disk is answered with 250."""
         received_at = self._service.clock()
         trace_id = secrets.token_hex(8)
         verdict = await self._judge(conversation, transaction, message)

@@ -1,4 +1,4 @@
-"""Policy: what this server thinks of a message that arrives, and what it does about it (DESIGN §3, §7).
+"""Policy: what this server thinks of a message that arrives, and what it does about it.
 
 Owns the order of the checks, the time that each may take, and the step from what was found to accepting, filing as junk
 or refusing. Every check is a module of its own; this one makes one `Verdict` of them. Blocks for up to `SECONDS`: not
@@ -178,7 +178,7 @@ def _dmarc_result(outcome: Outcome) -> Result:
 
 
 def _decision(setting: str, outcome: Outcome, chain: dkimcheck.Chain) -> tuple[str, str]:
-    """Return what is done, and the sentence that says why, "" when nothing was found wanting (DESIGN §7)."""
+    """Return what is done, and the sentence that says why, "" when nothing was found wanting."""
     if outcome.value == "temperror":
         return "accept", f"Whether {outcome.domain} vouches for this message is not known: {outcome.reason}."
     if outcome.value != "fail":

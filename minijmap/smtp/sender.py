@@ -1,4 +1,4 @@
-"""The sender: takes what is due to go outside from the queue and hands it to other servers (DESIGN §3).
+"""The sender: takes what is due to go outside from the queue and hands it to other servers.
 
 Owns the threads, what each of them works on, and the sessions they keep for the next message to the same server.
 An attempt is written down before the first octet that can't be taken back, the dot that ends a message, and its end

@@ -138,7 +138,7 @@ class Service:
             return await run_apart(self._judge, envelope, message, deadline)
 
     def _judge(self, envelope: "Envelope", message: bytes, deadline: float) -> "Verdict":
-        # Half of the memory of an idle server would be DNS, SPF and DKIM (DESIGN §4).
+        # Half of the memory of an idle server would be DNS, SPF and DKIM.
         from minijmap.smtp.policy import Judge
 
         if self._judge_made is None:
@@ -146,7 +146,7 @@ class Service:
         return self._judge_made.judge(envelope, message, deadline)
 
     async def deliver(self, raw: bytes, accounts: Sequence[int], received_at: int, *, is_junk: bool = False) -> None:
-        """Store a message in accounts. Returns once it is on disk (DESIGN §3); raises what the store raises."""
+        """Store a message in accounts. Returns once it is on disk; raises what the store raises."""
         await self.run(partial(ingest.deliver, is_junk=is_junk), self._database, raw, accounts, received_at)
 
     def close(self) -> None:

@@ -53,7 +53,7 @@ class Reader:
         return None if row is None else row[0]
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-        """Return every row. On a hot path aggregate in SQL instead: each row gives the GIL away once (DESIGN §4)."""
+        """Return every row. On a hot path aggregate in SQL instead: each row gives the GIL away once."""
         return self.connection.execute(sql, parameters).fetchall()
 
     def state(self, account: int, type_name: str) -> int:
@@ -129,7 +129,7 @@ def connect(path: Path, *, read_only: bool = False, cache_kib: int = READER_CACH
     )
     connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
     _use_wal(connection)
-    connection.execute("PRAGMA synchronous = FULL")  # NORMAL would lose mail that was acknowledged (DESIGN §4)
+    connection.execute("PRAGMA synchronous = FULL")  # NORMAL would lose mail that was acknowledged
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
     connection.execute("PRAGMA temp_store = MEMORY")
     if read_only:

@@ -181,7 +181,7 @@ def prune_tombstones(tx: Transaction, before: int) -> int:
 
 
 def _pairs(reader: Reader, sql: str, parameters: tuple[Any, ...]) -> list[list[int]]:
-    """Fetch (modseq, key) rows as one value: many rows would give the GIL away many times (DESIGN §4)."""
+    """Fetch (modseq, key) rows as one value: many rows would give the GIL away many times."""
     rows: list[list[int]] = orjson.loads(
         reader.value(
             f"WITH found(modseq, key) AS ({sql}) SELECT json_group_array(json_array(modseq, key)) FROM found",

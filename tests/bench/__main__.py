@@ -13,13 +13,13 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from tests.bench import baseline, fill, server
+from tests.bench import baseline, fill, mail, server
 from tests.bench.client import Client, RefusedError
 from tests.bench.corpus import MARKS, Corpus, write_mbox
 from tests.bench.ground import BATCH, LANES, Ground, hits, make_changes, survey
 from tests.bench.measure import deliver, measure
 from tests.bench.operations import OPERATIONS
-from tests.bench.report import Level, as_json, render
+from tests.bench.report import JUDGED, RELAYED, Level, as_json, render
 
 WORDS = (min(MARKS, key=MARKS.__getitem__), max(MARKS, key=MARKS.__getitem__))
 LISTS = [operation.name for operation in OPERATIONS if operation.lists]
@@ -134,7 +134,19 @@ def own_server(options: argparse.Namespace, data: Path) -> list[Level]:
             for client in clients:
                 client.close()
         levels.append(level)
+    outside(levels[-1])
     return levels
+
+
+def outside(level: Level) -> None:
+    """Mail from and to elsewhere, each in a small store of its own."""
+    for name, rate in ((JUDGED, mail.judged), (RELAYED, mail.relayed)):
+        progress(name.partition(",")[0])
+        try:
+            level.facts[name] = rate()
+        except (RefusedError, OSError) as error:  # what was measured before is shown all the same
+            level.refused[name] = str(error)
+            progress(f"not measured: {error}")
 
 
 def timed_start(data: Path) -> tuple[float, float]:

@@ -46,9 +46,10 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "minijmap", *arguments]
 
 
-def environment(data: Path) -> dict[str, str]:
-    """Our environment with the folder of the data in it. SMTP delivery is measured without the DNS."""
-    return os.environ | {"MINIJMAP_DATA": str(data), "MINIJMAP_POLICY": "off"}
+def environment(data: Path, **settings: object) -> dict[str, str]:
+    """Our environment with the folder of the data and the settings in it. Unless one says so, nothing asks the DNS."""
+    given = {"data": data, "policy": "off"} | settings
+    return os.environ | {f"MINIJMAP_{name.upper()}": str(value) for name, value in given.items()}
 
 
 def import_mbox(data: Path, mbox: Path, count: int) -> float:
@@ -70,13 +71,17 @@ def import_mbox(data: Path, mbox: Path, count: int) -> float:
 class Server:
     """A running server: where it listens, how long it took to be ready (seconds), and how much memory it has."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, **settings: object) -> None:
         listeners = ("--http", "127.0.0.1:0", "--smtp", "127.0.0.1:0", "--submission", "")
         self._log = data / "serve.log"
         started = time.perf_counter()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command("serve", *listeners), env=environment(data), stdout=subprocess.PIPE, stderr=log, text=True
+                command("serve", *listeners),
+                env=environment(data, **settings),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
             )
         self.started = started
         printed = dict(self._lines_until_ready())
@@ -122,9 +127,9 @@ class Server:
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[Server]:
-    """A server for as long as the block lasts."""
-    server = Server(data)
+def serving(data: Path, **settings: object) -> Iterator[Server]:
+    """A server for as long as the block lasts, with these settings by their names."""
+    server = Server(data, **settings)
     try:
         yield server
     finally:

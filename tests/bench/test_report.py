@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.bench.report import Budget, Level, Timing, as_json, budgets, growth, render
+from tests.bench.report import JUDGED, RELAYED, Budget, Level, Timing, as_json, budgets, growth, render
 
 LISTS = ["open inbox", "mailboxes"]
 
@@ -56,6 +56,13 @@ def test_worst_size_counts() -> None:
     assert (found[rate].value, found[rate].ok) == (299.0, False)
     assert (found[memory].value, found[memory].ok) == (50.5, False)
     assert Budget("rate", 300, 300, at_least=True).ok
+
+
+def test_mail_with_the_outside_has_floors() -> None:
+    """Judged mail may not fall below 50 messages/s, sent mail not below 100."""
+    found = kept([level(1, 1.0, **{JUDGED: 50.0, RELAYED: 99.0})])
+    assert (found[JUDGED].limit, found[JUDGED].ok) == (50, True)
+    assert (found[RELAYED].limit, found[RELAYED].ok) == (100, False)
 
 
 def test_table() -> None:

@@ -1,4 +1,4 @@
-"""The command line's contract: what is printed, where it is kept, and how each failure ends (DESIGN §7)."""
+"""The command line's contract: what is printed, where it is kept, and how each failure ends."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""How the common questions are answered: by the index that is meant for them, at a cost that doesn't grow (DESIGN §4)."""
+"""How the common questions are answered: by the index that is meant for them, at a cost that doesn't grow."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Mail that arrives: one transaction for all its accounts, nothing by halves (DESIGN §3)."""
+"""Mail that arrives: one transaction for all its accounts, nothing by halves."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The worker over the queue: who gets a message, what it looks like then, and that it comes exactly once (DESIGN §3)."""
+"""The worker over the queue: who gets a message, what it looks like then, and that it comes exactly once."""
 
 import contextlib
 import os

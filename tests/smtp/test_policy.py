@@ -1,4 +1,4 @@
-"""Policy: what arrives over a real connection is judged by a real DNS, and filed, or refused (DESIGN §7)."""
+"""Policy: what arrives over a real connection is judged by a real DNS, and filed, or refused."""
 
 import re
 import time
@@ -99,7 +99,7 @@ def test_good_mail(arrive, world, setting):
     ],
 )
 def test_what_a_failure_does(arrive, world, asked, setting, code, role):
-    """DESIGN §7: p=none changes nothing, quarantine is Junk unless only reported, reject is refused under reject."""
+    """p=none changes nothing, quarantine is Junk unless only reported, reject is refused under reject."""
     world.add("_dmarc.remote.example", "TXT", f"v=DMARC1; p={asked}")
     reply, place, keywords, raw = arrive(world, setting, LETTER)
     assert reply.startswith(code)

@@ -1,4 +1,4 @@
-"""Whose an address is (RFC 5321 §4.1.2, §4.5.1; DESIGN §7)."""
+"""Whose an address is (RFC 5321 §4.1.2, §4.5.1)."""
 
 import pytest
 

@@ -199,7 +199,7 @@ def own_address():
 
 
 def test_no_password_in_clear_from_elsewhere(open_desk, join, caplog):
-    """AUTH is neither offered nor taken without TLS unless the program is on this machine (DESIGN §7)."""
+    """AUTH is neither offered nor taken without TLS unless the program is on this machine."""
     address = own_address()
     if address is None:
         pytest.skip("this machine has no address but loopback")

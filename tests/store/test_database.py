@@ -1,4 +1,4 @@
-"""The database: group commit, snapshots, savepoints, and what is on disk when (DESIGN §4)."""
+"""The database: group commit, snapshots, savepoints, and what is on disk when."""
 
 import contextlib
 import os
@@ -376,7 +376,7 @@ def test_each_connection_is_prepared(make):
 
 
 def test_the_file_is_as_the_design_says(database):
-    """Pages of 8 kB, a write-ahead log, and a sync at every commit (DESIGN §4)."""
+    """Pages of 8 kB, a write-ahead log, and a sync at every commit."""
     pragmas = database.write(
         lambda tx: [tx.value(f"PRAGMA {name}") for name in ("page_size", "journal_mode", "synchronous")]
     )
