@@ -118,6 +118,12 @@ class Settings:
         "refuses what the domain wants refused; off looks nothing up.",
         '"reject"',
     )
+    greylisting: bool = _setting(
+        kinds.BOOLEAN,
+        False,
+        "Ask strangers' servers to come back in some minutes before taking their first message.",
+        "true",
+    )
     tls_certificate: str | None = _setting(
         kinds.FILE,
         None,

@@ -202,6 +202,7 @@ class Server:
     def _run_upkeep(self) -> None:
         """Drop, now and then, what nothing refers to any longer, and what was sent long ago."""
         from minijmap.mail import reindex, reports, submission
+        from minijmap.smtp import greylist
 
         while not self._stopping.wait(UPKEEP_SECONDS):
             now = self._clock()
@@ -209,6 +210,7 @@ class Server:
                 self.database.write(lambda tx, now=now: blobs.collect(tx, int(now * 1000)))  # type: ignore[misc]
                 self.database.write(lambda tx, now=now: submission.prune(tx, int(now * 1000)))  # type: ignore[misc]
                 self.database.write(reports.forget_old)
+                self.database.write(greylist.forget_old)
                 self.database.write(
                     lambda tx, now=now: documents.prune_tombstones(tx, int(now - KEEP_TOMBSTONES_SECONDS))  # type: ignore[misc]
                 )

@@ -40,12 +40,14 @@ class Inbound:
             raise Refused("451 4.7.1 Too many messages of this sender, try again later")
 
     async def admit_recipient(
-        self, _conversation: "Conversation", transaction: MailTransaction, asked: Recipient
+        self, conversation: "Conversation", transaction: MailTransaction, asked: Recipient
     ) -> None:
-        """Add a recipient: one of ours, since nothing is relayed (RFC 5321 §4.1.1.3)."""
+        """Add a recipient: one of ours, since nothing is relayed (RFC 5321 §4.1.1.3). Strangers may have to wait."""
         user = await self._service.find(asked.address)
         if user is None:
             raise Refused("550 5.1.1 Nobody here has this address")
+        if seconds := await self._service.wait(conversation.peer, transaction.sender, user.account):
+            raise Refused(f"451 4.7.1 Come back in {seconds} seconds")
         transaction.recipients.append(asked)
         if user.account not in transaction.accounts:
             transaction.accounts.append(user.account)

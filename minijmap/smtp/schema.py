@@ -1,4 +1,7 @@
-"""The tables of SMTP: the keys that sign mail (see `dkimkeys`). The queue's are mail's (see `mail.schema`)."""
+"""The tables of SMTP: the keys that sign mail (`dkimkeys`), and who was put off (`greylist`).
+
+The queue's are mail's (see `mail.schema`).
+"""
 
 from minijmap.store.schema import Migration
 
@@ -17,6 +20,20 @@ SMTP_MIGRATIONS = (
             at INTEGER NOT NULL,                -- since when, in milliseconds
             UNIQUE (domain, selector)
         ) STRICT;
+        """,
+    ),
+    Migration(
+        "smtp-greylist-1",
+        """
+        CREATE TABLE greylist (
+            network TEXT NOT NULL,              -- of the client, in CIDR notation
+            sender TEXT NOT NULL,               -- the reverse-path, in lower case
+            account INTEGER NOT NULL,           -- the recipient's, who waits for it; 0: known to everybody
+            at INTEGER NOT NULL,                -- first seen, or last used when known, in milliseconds
+            PRIMARY KEY (network, sender, account)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX greylist_at ON greylist ((account > 0), at);
+        CREATE INDEX greylist_network ON greylist ((account > 0), network, at);
         """,
     ),
 )

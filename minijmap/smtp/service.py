@@ -20,6 +20,7 @@ from minijmap.config import Settings
 from minijmap.mail import ingest
 from minijmap.smtp.abuse import Abuse
 from minijmap.smtp.certificate import Certificate, CertificateError
+from minijmap.smtp.greylist import Greylist
 from minijmap.smtp.recipients import Recipients
 from minijmap.smtp.resolver import Resolver
 from minijmap.store.accounts import User
@@ -84,6 +85,7 @@ class Service:
         self.certificate = _certificate(settings)
         self._judge_made: Judge | None = None
         self.resolver = resolver or Resolver(settings.dns_server)
+        self._greylist = Greylist(database, clock) if settings.greylisting else None
         self._connected = 0
         self._addresses: Counter[str] = Counter()
         self._spooled = 0
@@ -125,6 +127,15 @@ class Service:
     def _find(self, address: str) -> User | None:
         with self._database.read() as reader:
             return self.recipients.find(reader, address)
+
+    async def wait(self, peer: str, sender: str, account: int) -> int:
+        """Return after how many seconds a stranger is to come back with mail for an account, 0 for everybody else.
+
+        Bounces are never put off (their sender is null): they answer what we sent.
+        """
+        if self._greylist is None or not sender or self.abuse.is_exempt(peer):
+            return 0
+        return await self.run(self._greylist.wait, peer, sender, account)
 
     async def judge(self, envelope: "Envelope", message: bytes) -> "Verdict | None":
         """Return the verdict on a message, or None when the setting `policy` is "off". Takes up to 20 seconds.
