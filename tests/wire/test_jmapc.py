@@ -9,22 +9,32 @@ from urllib.parse import urlsplit
 
 import pytest
 import trustme
-from jmapc import Client, EmailQueryFilterCondition, MailboxQueryFilterCondition, Ref
+from jmapc import Client, EmailQueryFilterCondition, Error, MailboxQueryFilterCondition, Ref
 from jmapc.methods import (
     CoreEcho,
     CustomMethod,
     EmailChanges,
+    EmailCopy,
     EmailGet,
     EmailGetResponse,
     EmailQuery,
+    EmailQueryChanges,
     EmailSet,
+    EmailSubmissionChanges,
     EmailSubmissionGet,
+    EmailSubmissionQuery,
+    EmailSubmissionQueryChanges,
     EmailSubmissionSet,
+    IdentityChanges,
     IdentityGet,
+    IdentitySet,
     MailboxChanges,
     MailboxGet,
     MailboxQuery,
+    MailboxQueryChanges,
     MailboxSet,
+    SearchSnippetGet,
+    ThreadChanges,
     ThreadGet,
 )
 from jmapc.models import (
@@ -192,3 +202,51 @@ def test_a_message_is_written_and_sent(client):
         assert time.monotonic() < deadline
     assert got.delivery_status[ALICE].delivered == Delivered.YES
     assert len(client.request(EmailQuery(filter=EmailQueryFilterCondition(text="jmapc"))).ids) == 2
+
+
+def test_lists_are_kept_up_to_date(client):
+    """Each /queryChanges and /changes tells what a mark, a new Mailbox and a destroyed Email have changed."""
+    emails = client.request(EmailQuery(sort=[Comparator(property="receivedAt", is_ascending=False)]))
+    boxes = client.request(MailboxQuery())
+    threads = client.request(ThreadGet(ids=[]))
+    first, *_, last = emails.ids
+    client.request(EmailSet(update={first: {"keywords/$seen": True}}, destroy=[last]))
+    made = client.request(MailboxSet(create={"new": Mailbox(name="Letters")})).created["new"].id
+
+    changed = client.request(
+        EmailQueryChanges(
+            sort=[Comparator(property="receivedAt", is_ascending=False)], since_query_state=emails.query_state
+        )
+    )
+    assert sorted(changed.removed) == sorted([first, last])
+    assert [(one.id, one.index) for one in changed.added] == [(first, 0)]
+    added = client.request(MailboxQueryChanges(since_query_state=boxes.query_state)).added
+    assert made in [one.id for one in added]
+    assert client.request(ThreadChanges(since_state=threads.state)).updated
+
+
+def test_words_that_were_looked_for_are_marked(client):
+    """SearchSnippet/get marks them; the rest is as it was."""
+    wanted = EmailQueryFilterCondition(text="plans")
+    ids = client.request(EmailQuery(filter=wanted)).ids
+    snippets = client.request(SearchSnippetGet(ids=ids, filter=wanted)).data
+    assert sorted(snippet.subject for snippet in snippets) == ["<mark>Plans</mark>", "Re: <mark>Plans</mark>"]
+
+
+def test_identities_and_submissions_have_their_lists(client):
+    """The life of an Identity; the lists of submissions; a copy within one account is refused by name."""
+    before = client.request(IdentityGet())
+    (own,) = before.data
+    assert client.request(IdentitySet(update={own.id: {"name": "A. Appleby"}})).updated == {own.id: None}
+    assert client.request(IdentityChanges(since_state=before.state)).updated == [own.id]
+    assert client.request(IdentityGet()).data[0].name == "A. Appleby"
+
+    listed = client.request(EmailSubmissionQuery())
+    assert listed.ids == []
+    state = client.request(EmailSubmissionGet(ids=None)).state
+    assert client.request(EmailSubmissionChanges(since_state=state)).created == []
+    assert client.request(EmailSubmissionQueryChanges(since_query_state=listed.query_state)).added == []
+
+    refused = client.request(EmailCopy(from_account_id="a1", create={}))
+    assert isinstance(refused, Error)
+    assert refused.type == "invalidArguments"
