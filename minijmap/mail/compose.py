@@ -18,21 +18,7 @@ from minijmap.mail.composebody import BodyWriter, check_header
 from minijmap.mail.composeheaders import write, write_property
 from minijmap.mail.composeparts import PartChecker, PartPlan, arrange, body_values, clash, field_names
 from minijmap.mail.folding import Field
-
-CONVENIENCE: Final[dict[str, tuple[str, str]]] = {
-    "messageId": ("Message-ID", "asMessageIds"),
-    "inReplyTo": ("In-Reply-To", "asMessageIds"),
-    "references": ("References", "asMessageIds"),
-    "sender": ("Sender", "asAddresses"),
-    "from": ("From", "asAddresses"),
-    "to": ("To", "asAddresses"),
-    "cc": ("Cc", "asAddresses"),
-    "bcc": ("Bcc", "asAddresses"),
-    "replyTo": ("Reply-To", "asAddresses"),
-    "subject": ("Subject", "asText"),
-    "sentAt": ("Date", "asDate"),
-}
-"""The field and form that a convenience property stands for (RFC 8621 §4.1.3)."""
+from minijmap.mail.headers import CONVENIENCE
 
 FLAT: Final = ("textBody", "htmlBody", "attachments")
 IGNORED: Final = frozenset(("keywords", "mailboxIds", "receivedAt"))

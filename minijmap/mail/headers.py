@@ -287,6 +287,21 @@ def _allowed() -> dict[str, frozenset[str]]:
 ALLOWED: Final[dict[str, frozenset[str]]] = _allowed()
 """The forms of each field that RFC 5322 or RFC 2369 defines, by lower-case name; any other field has them all."""
 
+CONVENIENCE: Final[dict[str, tuple[str, str]]] = {
+    "messageId": ("Message-ID", "asMessageIds"),
+    "inReplyTo": ("In-Reply-To", "asMessageIds"),
+    "references": ("References", "asMessageIds"),
+    "sender": ("Sender", "asAddresses"),
+    "from": ("From", "asAddresses"),
+    "to": ("To", "asAddresses"),
+    "cc": ("Cc", "asAddresses"),
+    "bcc": ("Bcc", "asAddresses"),
+    "replyTo": ("Reply-To", "asAddresses"),
+    "subject": ("Subject", "asText"),
+    "sentAt": ("Date", "asDate"),
+}
+"""The field and form that a convenience property stands for (RFC 8621 §4.1.3)."""
+
 _PROPERTY: Final = re.compile(r"header:([!-9;-~]+)(?::(as[A-Za-z]+))?(:all)?")
 
 

@@ -97,19 +97,7 @@ def has_attachment(raw: bytes, root: message.Part) -> bool:
     return body.has_attachment(bodies, body.cited_cids(raw, bodies) if bodies.attachments else None)
 
 
-CONVENIENCE = {
-    "messageId": "header:Message-ID:asMessageIds",
-    "inReplyTo": "header:In-Reply-To:asMessageIds",
-    "references": "header:References:asMessageIds",
-    "sender": "header:Sender:asAddresses",
-    "from": "header:From:asAddresses",
-    "to": "header:To:asAddresses",
-    "cc": "header:Cc:asAddresses",
-    "bcc": "header:Bcc:asAddresses",
-    "replyTo": "header:Reply-To:asAddresses",
-    "subject": "header:Subject:asText",
-    "sentAt": "header:Date:asDate",
-}
+CONVENIENCE = {name: f"header:{field}:{form}" for name, (field, form) in headers.CONVENIENCE.items()}
 """The convenience properties, and the header properties that they are short for (RFC 8621 §4.1.3)."""
 
 
