@@ -82,7 +82,7 @@ class Service:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="minijmap-smtp")
         self._judges = asyncio.Semaphore(JUDGES)
         self.abuse = Abuse(settings.trusted_proxies, clock)
-        self.certificate = _certificate(settings)
+        self.certificate = _certificate(settings, clock)
         self._judge_made: Judge | None = None
         self.resolver = resolver or Resolver(settings.dns_server)
         self._greylist = Greylist(database, clock) if settings.greylisting else None
@@ -165,13 +165,13 @@ class Service:
         self._threads.shutdown()
 
 
-def _certificate(settings: Settings) -> Certificate | None:
+def _certificate(settings: Settings, clock: Callable[[], float]) -> Certificate | None:
     """Return what STARTTLS is offered with, None when it is not. Raises CertificateError."""
     if settings.tls_certificate is None:
         if settings.tls_key is not None:
             raise CertificateError("There is a tls_key without its tls_certificate.")
         return None
-    return Certificate(settings.tls_certificate, settings.tls_key)
+    return Certificate(settings.tls_certificate, settings.tls_key, clock=clock)
 
 
 class Spool:

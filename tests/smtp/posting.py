@@ -151,11 +151,11 @@ def submit(house, raw, *recipients, sender=ALICE, **parameters):
     return answer["created"]["k"]["id"]
 
 
-def authority(tmp_path, *names):
+def authority(tmp_path, *names, not_after=None):
     """Return the file of a certificate authority, and a server's context with a certificate for names."""
     made = trustme.CA()
     cafile = tmp_path / "ca.pem"
     made.cert_pem.write_to_path(str(cafile))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.issue_cert(*names).configure_cert(context)
+    made.issue_cert(*names, not_after=not_after).configure_cert(context)
     return str(cafile), context

@@ -1,5 +1,7 @@
 """Sessions with other servers: what TLS is good enough, and signing in."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from minijmap.setting_kinds import Relay
@@ -50,6 +52,23 @@ def test_required_tls(house, serving, tmp_path):
     Post(house, Names(), relay_settings(sink, relay_tls="required"), cafile).run()
 
     assert sink.taken[0].secured
+
+
+@pytest.mark.parametrize(("relay_tls", "taken"), [("required", 0), ("opportunistic", 1)])
+def test_an_expired_certificate(house, serving, tmp_path, relay_tls, taken):
+    """Not good enough where TLS is required: the message waits, and its status says why. Else better than none."""
+    cafile, context = authority(tmp_path, "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC))
+    sink = serving(context=context)
+    submission = submit(house, message())
+    post = Post(house, Names(), relay_settings(sink, relay_tls=relay_tls), cafile)
+    post.run()
+
+    assert len(sink.taken) == taken
+    if not taken:
+        _, status = post.status(submission)
+        assert status["delivered"] == "queued"
+        assert status["smtpReply"].startswith("454 4.7.5 TLS is required")
+        assert "expired" in status["smtpReply"]
 
 
 @pytest.mark.parametrize("ways", ["AUTH PLAIN LOGIN", "AUTH LOGIN"])

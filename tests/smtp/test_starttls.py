@@ -4,6 +4,7 @@ import logging
 import smtplib
 import socket
 import ssl
+from datetime import UTC, datetime
 
 import pytest
 import trustme
@@ -31,9 +32,9 @@ class Files:
         self.authority = authority
         self.renew()
 
-    def renew(self):
-        """Write a new certificate over the old one; return its serial number."""
-        made = self.authority.issue_cert("mx.example.org")
+    def renew(self, not_after=None):
+        """Write a new certificate over the old one."""
+        made = self.authority.issue_cert("mx.example.org", not_after=not_after)
         self.put(self.chain, b"".join(blob.bytes() for blob in made.cert_chain_pems))
         self.put(self.key, made.private_key_pem.bytes())
 
@@ -235,6 +236,27 @@ def test_broken_files_change_nothing(secure, files, trusting, caplog, damage):
     files.put(files.key, key)
     files.renew()
     assert serial(secure, trusting) != before
+
+
+def test_an_expired_certificate_is_told_of_once_and_serves_on(files, caplog):
+    """When it is read, and when it expires while it is in use; a new one ends the matter."""
+    now = [1_700_000_000.0]
+
+    def told():
+        found = [one for one in caplog.records if one.getMessage().endswith("and other servers may.")]
+        return len(found)
+
+    files.renew(datetime.fromtimestamp(now[0] - 1, UTC))
+    certificate = Certificate(*files.settings.values(), clock=lambda: now[0])
+    assert certificate.context() is certificate.context()
+    assert told() == 1
+    files.renew(datetime.fromtimestamp(now[0] + 100, UTC))
+    certificate.context()
+    assert told() == 1
+    now[0] += 101
+    certificate.context()
+    certificate.context()
+    assert told() == 2
 
 
 @pytest.mark.usefixtures("files")
