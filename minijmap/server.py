@@ -22,6 +22,7 @@ from minijmap.push.bus import Bus
 from minijmap.setting_kinds import Address
 from minijmap.signin import Doorkeeper
 from minijmap.smtp.certificate import CertificateError
+from minijmap.smtp.resolver import Resolver
 from minijmap.store import blobs, documents, schema
 from minijmap.store.database import Changes, Database
 
@@ -130,9 +131,11 @@ class Server:
                 self._prepare(self.database)
             opened.callback(self._end_upkeep)
             self._upkeep.start()
-            outgoing = self._start_sending(opened)
+            # One for mail in both directions: what it has learnt serves both.
+            resolver = Resolver(self._settings.dns_server)
+            outgoing = self._start_sending(opened, resolver)
             try:
-                bound = self._start_listeners(opened, outgoing.stop)
+                bound = self._start_listeners(opened, resolver, outgoing.stop)
             except CertificateError as error:
                 raise StartError(str(error)) from error
             self._stack = opened.pop_all()
@@ -142,19 +145,20 @@ class Server:
         """Finish what runs, and close everything, the database last. Within 5 seconds."""
         self._stack.close()
 
-    def _start_sending(self, opened: contextlib.ExitStack) -> "Outgoing":
-        from minijmap.smtp.resolver import Resolver
+    def _start_sending(self, opened: contextlib.ExitStack, resolver: Resolver) -> "Outgoing":
         from minijmap.smtp.sending import Outgoing, Outside
 
         settings = self._settings
-        outside = Outside(Resolver(settings.dns_server), self._clock)
+        outside = Outside(resolver, self._clock)
         outgoing = Outgoing.make(settings, self.database, outside, capturing=self._capturing)
         opened.callback(outgoing.stop)
         opened.callback(self.bus.listen(outgoing.hear))
         outgoing.start()
         return outgoing
 
-    def _start_listeners(self, opened: contextlib.ExitStack, *stops_too: Callable[[], None]) -> dict[str, Address]:
+    def _start_listeners(
+        self, opened: contextlib.ExitStack, resolver: Resolver, *stops_too: Callable[[], None]
+    ) -> dict[str, Address]:
         """Listen; return the bound addresses. `stops_too` is stopped together with the listeners."""
         settings = self._settings
         if settings.smtp is None and settings.http is None and settings.submission is None:
@@ -167,7 +171,7 @@ class Server:
         if settings.smtp is not None:
             from minijmap.smtp.listener import Listener
 
-            listener = Listener(settings, self.database, self._clock)
+            listener = Listener(settings, self.database, self._clock, resolver=resolver)
             bound["smtp"] = _listening("smtp", settings.smtp, listener.start)
             stops.append(listener.stop)
         if settings.submission is not None:
