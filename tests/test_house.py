@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo_texts": set(),
     "demo": {"demo_texts"},
     "aio": set(),
+    "heap": set(),
     "store": {"store.transfer"},
     "store.transfer": set(),
     "jmap": {"store"},
@@ -47,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http": EDGE | {"web"},
     "web": set(),
     "server": EDGE | {"http", "smtp", "demo"},
-    "cli": EDGE | {"http", "smtp", "demo", "server", "mail.archive", ""},
+    "cli": EDGE | {"heap", "http", "smtp", "demo", "server", "mail.archive", ""},
     "__main__": {"cli"},
 }
 

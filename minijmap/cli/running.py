@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from minijmap import config
+from minijmap import config, heap
 from minijmap.config import SettingError, Settings
 from minijmap.setting_kinds import Address
 from minijmap.store.database import Database
@@ -71,6 +71,7 @@ def run(
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     sys.setswitchinterval(SWITCH_SECONDS)
+    heap.give_back()
     for number in STOPPING:
         # Some shells start background jobs with SIGINT ignored, and then it would never be seen.
         signal.signal(number, lambda *_: None)
