@@ -245,9 +245,9 @@ _TAG_REST: Final = re.compile(r"(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>")
 _WHOLE_TAG: Final = re.compile(_TAG_NAME.pattern + _TAG_REST.pattern)
 _LONG_NUMBER: Final = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{8,});?")
 _TELLING: Final = re.compile(r"\s(?:alt|title)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)')", re.IGNORECASE)
-_WHITE: Final = re.compile(r"\s+")
-_SPACES: Final = re.compile(r"[^\S\n]+")
-_LINES: Final = re.compile(r"\s*\n\s*")
+_WHITE: Final = re.compile(r"\s{2,}+|[^\S ]")  # a single space, by far the most common white space, needs no work
+_SPACES: Final = re.compile(r"[^\S\n]{2,}+|[^\S\n ]")
+_LINES: Final = re.compile(r" ?\n\s*")  # what _SPACES has left
 _PATIENCE: Final = 16
 """Tags that may stay open to the end of the text before quotes stop being believed: keeps the scan linear."""
 
