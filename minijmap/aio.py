@@ -1,7 +1,7 @@
 """One thread that runs an asyncio loop, for everything here that holds many sockets open at once.
 
-Owns the loop's life: start, work handed over from other threads, stop. Must not know what runs on it (SMTP today,
-streams later); whatever blocks must be sent away from it by its owner.
+Owns the loop's life: start, work handed over from other threads, stop. Must not know what runs on it (SMTP, streams);
+whatever blocks must be sent away from it by its owner.
 """
 
 import asyncio

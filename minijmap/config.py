@@ -101,6 +101,13 @@ class Settings:
     max_message_size: int = _setting(
         kinds.MESSAGE_SIZE, 50_000_000, "The largest message taken, in bytes.", "50_000_000"
     )
+    quota: int = _setting(
+        kinds.QUOTA,
+        0,
+        "How many bytes of messages and files each account may keep; 0 is no limit. `minijmap user quota` sets another "
+        "limit for one person.",
+        "10_000_000_000",
+    )
     aliases: Mapping[str, str] = _setting(
         kinds.ALIASES,
         lambda: MappingProxyType({}),
@@ -166,6 +173,19 @@ class Settings:
     )
     dkim_selector: str = _setting(
         kinds.SELECTOR, "minijmap", "The name under which the keys that sign mail are published (DKIM).", '"mail2026"'
+    )
+    smime_trust_anchors: str | None = _setting(
+        kinds.FILE,
+        None,
+        "The certificates (PEM) of the authorities whose S/MIME signatures are believed; read again when it changes.",
+        '"/etc/ssl/mail/smime-anchors.pem"',
+        default_text="the system's",
+    )
+    push_to_private_networks: bool = _setting(
+        kinds.BOOLEAN,
+        False,
+        "Let clients be pushed to by http and on private networks too, not only by https on the public internet.",
+        "true",
     )
 
 

@@ -4,10 +4,12 @@ Holds how each sort of message is put together; the words are in minijmap.demo_t
 give the same octets. It must not know the store or JMAP, and takes well under 0.3 s, because every start waits for it.
 """
 
+import base64
 import email.policy
 import itertools
 import random
 import struct
+import uuid
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -66,6 +68,28 @@ def demo_messages(seed: int = 1, *, now_ms: int) -> Iterator[DemoMessage]:
         writer.junk_and_trash(),
     )
     yield from sorted(itertools.chain(*sorts), key=lambda message: message.received_at)
+
+
+def demo_cards(seed: int = 1) -> Iterator[dict[str, Any]]:
+    """The first account's contacts as Cards (RFC 9553 §2), one with a photo, and a group of some of them."""
+    writer = _Writer(random.Random(seed), 0)  # noqa: S311 (nothing here is secret)
+    people = (*texts.FRIENDS, texts.OMAR, texts.NOA)
+    uids = {person: f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, 'mailto:' + person.address)}" for person in people}
+    card = {"@type": "Card", "version": "1.0"}
+    for number, person in enumerate(people, 1):
+        given, _, surname = person.name.partition(" ")
+        parts = [{"kind": "given", "value": given}, {"kind": "surname", "value": surname}]
+        yield {
+            **card,
+            "uid": uids[person],
+            "name": {"full": person.name} if "," in person.name else {"components": parts, "isOrdered": True},
+            "emails": {"e1": {"address": person.address, "contexts": {"private": True}}},
+            "phones": {"p1": {"number": f"tel:+1-555-0100-{number:02}", "features": {"mobile": True}}},
+            "anniversaries": {"b": {"kind": "birth", "date": {"month": number % 12 + 1, "day": number}}},
+        } | ({"media": {"m": writer.photo()}} if person == BOB else {})
+    family = {uids[person]: True for person in (BOB, CAROL, texts.ZOE)}
+    uid = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, 'group:gardeners')}"
+    yield {**card, "uid": uid, "kind": "group", "name": {"full": "Gardeners"}, "members": family}
 
 
 class _Composed(email.policy.EmailPolicy):
@@ -160,6 +184,11 @@ class _Writer:
         """So many sentences, in paragraphs of two."""
         chosen = self.chance.sample(pool, min(sentences, len(pool)))
         return "\n\n".join(" ".join(chosen[at : at + 2]) for at in range(0, len(chosen), 2)) + "\n"
+
+    def photo(self) -> dict[str, Any]:
+        """A Media object of JSContact with a picture inside (RFC 9553 §2.6.4)."""
+        data = base64.b64encode(self.picture(64, 64)).decode()
+        return {"kind": "photo", "uri": f"data:image/png;base64,{data}"}
 
     # Conversations
 

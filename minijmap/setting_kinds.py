@@ -281,6 +281,7 @@ ORIGINS = Kind('a list of origins, such as "https://mail.example.com", or "*" fo
 NETWORKS = Kind(
     'a list of IP addresses or networks, such as "127.0.0.1" or "10.0.0.0/8"', _list_of(_network), _list_text
 )
+QUOTA = _integer(0, 2**53 - 1)
 MESSAGE_SIZE = _integer(65_536, 1_000_000_000)  # RFC 5321 §4.5.3.1.7: no smaller; a value in SQLite can't be larger.
 ALIASES = Kind(
     'a table of distinct addresses, "sales@example.com" or "*@example.com", to addresses', _aliases, _aliases_text

@@ -117,6 +117,13 @@ class Doorkeeper:
         self._slowdown.succeeded(who)
         return candidate.proof
 
+    def renew(self, proof: Proof) -> Proof | None:
+        """Return the proof as it is now, or None once its credential is changed or revoked, or its user removed."""
+        with self._database.read() as reader:
+            user = accounts.get_user(reader, proof.user.key)
+            holds = proof.holds(reader)
+        return None if user is None or not holds else Proof(user, proof.credential)
+
 
 class _Memory:
     """Checks passwords, remembers right ones, and lets many requests with the same password share one hash."""

@@ -3,8 +3,10 @@
 Ties the store's rows to what each family of types gives a new account. Must not know how the command line asks.
 """
 
+from minijmap.contacts import addressbook, cards
 from minijmap.mail import identity, mailbox, removal
-from minijmap.store import accounts
+from minijmap.sieve import scripts
+from minijmap.store import accounts, blobs, usage
 from minijmap.store.accounts import User
 from minijmap.store.database import Database, Transaction
 
@@ -16,6 +18,7 @@ def add_user(database: Database, address: str, name: str, password: str, now: in
         user = accounts.add_user(tx, address, name, password, now)
         mailbox.add_role_mailboxes(tx, user.account)
         identity.add_identity(tx, user.account, user.name, user.address)
+        addressbook.add_book(tx, user.account, is_default=True)
         return user
 
     return database.write(job)
@@ -26,8 +29,12 @@ def remove_user(database: Database, address: str) -> User:
 
     def job(tx: Transaction) -> User:
         user = accounts.need_user(tx, address)
+        usage.forget(tx, user.account)
         removal.remove_account(tx, user.account)
+        scripts.remove_account(tx, user.account)
+        cards.remove_account(tx, user.account)
         accounts.remove_user(tx, user)
+        blobs.sweep(tx)
         return user
 
     return database.write(job)

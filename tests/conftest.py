@@ -12,6 +12,7 @@ from minijmap.jmap.engine import Engine, Limits
 from minijmap.jmap.session import login_of
 from minijmap.mail import ingest
 from minijmap.server import families, open_database
+from minijmap.store import accounts, blobs
 
 CORE, MAIL = "urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"
 START = 1_767_225_600  # 2026-01-01T00:00:00Z
@@ -28,6 +29,9 @@ class House:
             address: users.add_user(self.database, address, name, "secret", START * 1000)
             for address, name in (("alice@example.com", "Alice"), ("bob@example.com", "Bob"))
         }
+        with self.database.read() as reader:
+            found = {address: accounts.password_of(reader, user) for address, user in self.users.items()}
+        self.credentials = {address: one.key for address, one in found.items() if one is not None}
         self.engine = self.make_engine()
 
     def make_engine(self, **options: Any) -> Engine:
@@ -42,7 +46,9 @@ class House:
     def answer(self, request: Any, user: str = "alice@example.com") -> dict[str, Any]:
         """Answer a Request object (or the octets of one) as the engine does."""
         body = request if isinstance(request, bytes) else json.dumps(request).encode()
-        answered: dict[str, Any] = json.loads(self.engine.handle(login_of(self.users[user]), body))
+        answered: dict[str, Any] = json.loads(
+            self.engine.handle(login_of(self.users[user], self.credentials.get(user, 0)), body)
+        )
         return answered
 
     def request(
@@ -71,6 +77,11 @@ class House:
         ingest.deliver(self.database, raw, [self.users[user].account], int(self.now * 1000))
         with self.database.read() as reader:
             return f"e{reader.value('SELECT max(key) FROM email')}"
+
+    def an_hour_later(self) -> None:
+        """Let an hour pass: blobs that nothing refers to any more are collected (RFC 8620 §6)."""
+        self.now += 3601
+        self.database.write(lambda tx: blobs.collect(tx, int(self.now * 1000)))
 
     def mailbox(self, role: str, user: str = "alice@example.com") -> str:
         """Return the id of a user's Mailbox with a role."""

@@ -8,7 +8,9 @@ import zlib
 from collections import Counter
 from functools import cache
 
-from minijmap.demo import DAY, DEMO_ACCOUNTS, demo_messages
+from minijmap.contacts import media
+from minijmap.contacts.jscontact import check_card
+from minijmap.demo import DAY, DEMO_ACCOUNTS, demo_cards, demo_messages
 
 NOW = 1_795_515_072_345
 
@@ -167,6 +169,18 @@ def test_the_accounts_have_passwords_nobody_must_look_up():
         ("bob@example.com", "bob"),
         ("carol@example.com", "carol"),
     ]
+
+
+def test_contacts_are_cards():
+    """Each is one by JSContact's own rules; one has a photo, and the group's members are there."""
+    cards = list(demo_cards())
+    (group,) = [card for card in cards if card.get("kind") == "group"]
+    (photo,) = [one for card in cards for one in card.get("media", {}).values()]
+
+    assert [check_card(card) for card in cards] == cards == list(demo_cards())
+    assert len(cards) == len({card["uid"] for card in cards}) == 11
+    assert set(group["members"]) < {card["uid"] for card in cards}
+    assert media.sniff(media.parse_data(photo["uri"]).octets) == "image/png"
 
 
 def test_a_start_does_not_wait_for_it():

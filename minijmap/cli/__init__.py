@@ -17,13 +17,16 @@ from minijmap.cli.data import Place, data_option
 COMMANDS = {
     "dev": ("minijmap.cli.dev", "Try it: a throwaway server with demo accounts and messages."),
     "serve": ("minijmap.cli.serve", "Run the server."),
-    "user": ("minijmap.cli.user", "Add, list and remove people; set passwords."),
+    "user": ("minijmap.cli.user", "Add, list and remove people; set passwords and quotas."),
     "token": ("minijmap.cli.token", "App passwords: one for each device or program."),
     "import": ("minijmap.cli.importing", "Import messages: .eml, mbox, Maildir."),
     "check": ("minijmap.cli.check", "Check the file: integrity, counts, index."),
     "dns": ("minijmap.cli.dns", "What to publish in the DNS, and whether it is."),
     "dkim": ("minijmap.cli.dkim", "The keys that sign mail: list, show, rotate."),
     "queue": ("minijmap.cli.queue", "Mail on its way out: list, retry, cancel."),
+    "sieve": ("minijmap.cli.sieve", "Filters: check a script, try it on a message."),
+    "push": ("minijmap.cli.push", "Devices that are told of changes: list, revoke."),
+    "vapid": ("minijmap.cli.vapid", "The key that push services know the server by: show, rotate."),
     "methods": ("minijmap.cli.methods", "Show the JMAP methods, capabilities and limits."),
 }
 """Name → module, whose `command` it is, and the line that `--help` shows for it."""

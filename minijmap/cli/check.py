@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -21,8 +22,10 @@ def command(place: Place, file: Path | None) -> None:
     """
     import sqlite_utils
 
+    from minijmap.contacts import check as contacts_check
     from minijmap.mail import check as mail_check
-    from minijmap.server import FILE_NAME, open_checked
+    from minijmap.quota import check as quota_check
+    from minijmap.server import FILE_NAME, families, open_checked
     from minijmap.store import check as store_check
     from minijmap.store.database import Reader
 
@@ -33,7 +36,14 @@ def command(place: Place, file: Path | None) -> None:
     with contextlib.closing(open_checked(path)) as connection:
         reader = Reader(connection)
         connection.execute("BEGIN")
-        for part, problems in (("store", store_check.problems), ("mail", mail_check.problems)):
+        types = [one for family in families() for one in family.types]
+        checks = (
+            ("store", store_check.problems),
+            ("mail", mail_check.problems),
+            ("contacts", contacts_check.problems),
+            ("quotas", partial(quota_check.problems, types=types)),
+        )
+        for part, problems in checks:
             click.echo(f"Checking {part} …", err=True)
             for problem in problems(reader):
                 found += 1

@@ -4,7 +4,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -56,7 +56,7 @@ class _Demo:
     def fill(self, database: Database) -> None:
         """Add everything to an empty database."""
         from minijmap import users
-        from minijmap.demo import DEMO_ACCOUNTS, demo_messages
+        from minijmap.demo import DEMO_ACCOUNTS, demo_cards, demo_messages
 
         with database.read() as reader:
             there = {user.address for user in accounts.users(reader)}
@@ -64,6 +64,7 @@ class _Demo:
         if not there:
             first, *_ = [users.add_user(database, one.address, one.name, one.password, now) for one in DEMO_ACCOUNTS]
             _add_messages(database, first.account, demo_messages(now_ms=now))
+            _add_cards(database, first.account, demo_cards(), now)
         self.lines += [
             f"account  {one.address}  password  {one.password}"
             for one in DEMO_ACCOUNTS
@@ -88,5 +89,16 @@ def _add_messages(database: Database, account: int, messages: "Iterable[DemoMess
             for message in messages
         ]
         counts.recount(tx, account, sorted({one.thread for one in added}))
+
+    database.write(job)
+
+
+def _add_cards(database: Database, account: int, demo_cards: "Iterable[dict[str, Any]]", now: int) -> None:
+    from minijmap.contacts import addressbook, cards
+
+    def job(tx: Transaction) -> None:
+        book = addressbook.default_book(tx, account)
+        for card in demo_cards:
+            cards.add_card(tx, account, card, [book], now)
 
     database.write(job)

@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import dataclass
 
 import click
 
@@ -24,9 +25,32 @@ def _name(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-@click.group(short_help="Add, list and remove people; set passwords.")
+@dataclass(frozen=True)
+class Size:
+    """A limit as it was given: 0 is none, None the default."""
+
+    octets: int | None
+
+
+def _size(_: click.Context, __: click.Parameter, value: str | None) -> Size | None:
+    if value is None:
+        return None
+    word = value.strip().lower()
+    if word in ("none", "0", "default"):
+        return Size(None if word == "default" else 0)
+    found = re.fullmatch(r"([0-9]{1,15})(?:\.([0-9]{1,3}))?([kmgt]?)b?", word)
+    octets = 0
+    if found is not None:
+        factor = 1000 ** (" kmgt".index(found[3] or " "))
+        octets = int(found[1]) * factor + int((found[2] or "").ljust(3, "0")) * factor // 1000
+    if not 0 < octets < 2**53:
+        raise click.BadParameter(f"“{value}” is not a size such as 500M or 2.5G, nor “none” or “default”.")
+    return Size(octets)
+
+
+@click.group(short_help="Add, list and remove people; set passwords and quotas.")
 def command() -> None:
-    """Add, list and remove people, and set their passwords.
+    """Add, list and remove people, and set their passwords and quotas.
 
     All of it works while the server runs and while it doesn't. The login name is the address.
     """
@@ -90,6 +114,31 @@ def password(place: Place, address: str, password_stdin: bool) -> None:
     if made:
         click.echo("The new one, shown this once:")
         click.echo(chosen)
+
+
+@command.command("quota", short_help="Show or set how much a person may keep.")
+@data_option
+@click.argument("address")
+@click.argument("size", required=False, callback=_size)
+@click.pass_obj
+def quota(place: Place, address: str, size: Size | None) -> None:
+    """Show how much the person with the address ADDRESS keeps and may keep, or set the limit to SIZE.
+
+    SIZE is a number of bytes, or one with k, M, G or T (2.5G is 2500000000 bytes); or "none", for no limit; or
+    "default", for the limit that the setting `quota` gives everybody.
+    """
+    from minijmap.store import accounts, limits, usage
+
+    with opened(place) as database:
+        with database.read() as reader:
+            user = accounts.need_user(reader, address)
+        if size is not None:
+            database.write(lambda tx: limits.set_own(tx, user.account, size.octets))
+        with database.read() as reader:
+            used = usage.used(reader, user.account, usage.OCTETS)
+            limit, own = limits.limit(reader, user.account), limits.own(reader, user.account)
+    whose = "the default" if own is None else "set for this account"
+    click.echo(f"{user.address}  {used} bytes of {limit or 'any number'} ({whose})")
 
 
 @command.command("remove", short_help="Remove a person, and all their mail.")

@@ -13,14 +13,16 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from minijmap.config import Settings
-from minijmap.http import api, download, problems, session, upload
+from minijmap.http import api, download, events, problems, session, tickets, upload, websocket
 from minijmap.http.arrivals import Arrivals
 from minijmap.http.cors import Cors
 from minijmap.http.front import Front
 from minijmap.http.gate import Gate
+from minijmap.http.live import Live
 from minijmap.http.problems import NotSignedIn, Problem
 from minijmap.http.signin import SignIn
-from minijmap.http.urls import API, DOWNLOAD, UPLOAD, Reach
+from minijmap.http.tickets import Tickets
+from minijmap.http.urls import API, DOWNLOAD, EVENTS, TICKET, UPLOAD, WEB_SOCKET, Reach
 from minijmap.jmap.engine import Engine
 from minijmap.jmap.errors import RequestError
 
@@ -65,7 +67,7 @@ class App(Flask):
         return []
 
 
-def create_app(engine: Engine, settings: Settings, signin: SignIn, arrivals: Arrivals, cors: Cors) -> App:
+def create_app(engine: Engine, settings: Settings, signin: SignIn, arrivals: Arrivals, cors: Cors, live: Live) -> App:
     """Return the application of one server."""
     limits = engine.limits
     front = Front(
@@ -75,6 +77,9 @@ def create_app(engine: Engine, settings: Settings, signin: SignIn, arrivals: Arr
         arrivals,
         Gate("maxConcurrentRequests", limits.max_concurrent_requests),
         Gate("maxConcurrentUpload", limits.max_concurrent_upload),
+        cors,
+        live,
+        Tickets(engine.clock, engine.token),
     )
     app = App(cors)
     _route(app, API, partial(api.post_api, front), "POST")
@@ -82,6 +87,17 @@ def create_app(engine: Engine, settings: Settings, signin: SignIn, arrivals: Arr
         _route(app, path, partial(session.get_session, front), "GET")
     _route(app, UPLOAD + "/<account_id>", partial(upload.post_upload, front), "POST")
     _route(app, DOWNLOAD + "/<account_id>/<blob_id>/<name:name>", partial(download.get_download, front), "GET")
+    _route(app, EVENTS, partial(events.get_events, front), "GET")
+    _route(app, TICKET, partial(tickets.post_ticket, front), "POST")
+    _route(app, WEB_SOCKET, partial(websocket.get_web_socket, front), "GET")
+    # A request that asks to become a WebSocket is a kind of its own for werkzeug.
+    app.add_url_rule(
+        WEB_SOCKET,
+        "websocket",
+        partial(websocket.get_web_socket, front),
+        websocket=True,
+        provide_automatic_options=False,
+    )
     _route(app, "/healthz", partial(_healthy, engine), "GET")
     _route(app, "/", _welcome, "GET")
     app.register_error_handler(RequestError, _request_error)

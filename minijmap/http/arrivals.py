@@ -96,6 +96,14 @@ class Arrivals:
             if not self._counts[key]:
                 del self._counts[key]
 
+    def reserve(self, octets: int) -> bool:
+        """Hold so many octets more (fewer, if negative) of messages of a WebSocket; False when there is no room."""
+        with self._lock:
+            if octets > 0 and self._held + octets > self._most_held:
+                return False
+            self._held += octets
+            return True
+
     def too_large(self, kind: Kind) -> Refusal:
         """Return the refusal of a body beyond the limit of its kind."""
         if kind is Kind.API:

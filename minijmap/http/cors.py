@@ -23,11 +23,19 @@ class Cors:
         self._any = "*" in origins
         self._origins = frozenset(origin.lower() for origin in origins)
 
+    def allows(self, origin: str) -> bool:
+        """Say whether the pages of an origin may use the server."""
+        return self._any or self.names(origin)
+
+    def names(self, origin: str) -> bool:
+        """Say whether the rule names an origin: not merely any."""
+        return origin.lower() in self._origins
+
     def headers(self, origin: str | None) -> list[tuple[str, str]]:
         """Return the headers that every answer carries, errors included, for a request's Origin."""
         if self._any:
             allowed = "*"
-        elif origin is not None and origin.lower() in self._origins:
+        elif origin is not None and self.allows(origin):
             allowed = origin
         else:
             return []

@@ -9,16 +9,23 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from flask import Response, request
 
 from minijmap.http.arrivals import ENVIRON_KEY, Arrival, Arrivals, Kind
+from minijmap.http.cors import Cors
 from minijmap.http.gate import Gate
-from minijmap.http.problems import Problem
-from minijmap.http.signin import SignIn
+from minijmap.http.live import Live
+from minijmap.http.problems import NotSignedIn, Problem
+from minijmap.http.signin import SignIn, login_by
 from minijmap.http.urls import Reach
 from minijmap.jmap.engine import Engine
 from minijmap.jmap.session import Access, Login
+from minijmap.signin import Proof
+
+if TYPE_CHECKING:
+    from minijmap.http.tickets import Tickets
 
 COMPRESS_FROM = 4096
 """Smaller answers go as they are: one packet more or less is not worth the work."""
@@ -36,10 +43,34 @@ class Front:
     arrivals: Arrivals
     requests: Gate
     uploads: Gate
+    cors: Cors
+    live: Live
+    tickets: "Tickets"
 
     def login(self) -> Login:
         """Return who makes the current request. Raises NotSignedIn or Busy."""
-        return self.signin.login(request.headers.get("Authorization"), partial(self.reach.client, request.environ))
+        return login_by(self.prove())
+
+    def prove(self, authorization: str | None = None) -> Proof:
+        """Return who makes the current request, by what stands in place of its Authorization header, or by that.
+
+        Raises NotSignedIn or Busy.
+        """
+        given = authorization or request.headers.get("Authorization")
+        return self.signin.prove(given, partial(self.reach.client, request.environ))
+
+    def prove_by_ticket(self, authorization: str | None = None) -> Proof:
+        """Return who makes the current request, where a `ticket` in the URL may stand in the header's place.
+
+        Raises NotSignedIn or Busy.
+        """
+        ticket = request.args.get("ticket", "")
+        if not ticket:
+            return self.prove(authorization)
+        proof = self.tickets.redeem(ticket)
+        if proof is None or self.signin.renew(proof) is None:
+            raise NotSignedIn("The ticket of the URL is not known: it is good once, for a minute.")
+        return proof
 
     @contextlib.contextmanager
     def body(self, kind: Kind) -> Iterator[bytes]:

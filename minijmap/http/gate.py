@@ -20,20 +20,33 @@ class Gate:
         self._running: Counter[int] = Counter()
         self._lock = threading.Lock()
 
+    @property
+    def most(self) -> int:
+        """How many may run at once."""
+        return self._most
+
     @contextlib.contextmanager
     def enter(self, user: int) -> Iterator[None]:
         """Count a request while the block runs. Raises TooMany, which is not counted."""
+        self.take(user)
+        try:
+            yield
+        finally:
+            self.leave(user)
+
+    def take(self, user: int) -> None:
+        """Count a request from now until `leave`. Raises TooMany, which is not counted."""
         with self._lock:
             if self._running[user] >= self._most:
                 raise too_many(self._limit, self._most)
             self._running[user] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running[user] -= 1
-                if not self._running[user]:
-                    del self._running[user]
+
+    def leave(self, user: int) -> None:
+        """Count one request less."""
+        with self._lock:
+            self._running[user] -= 1
+            if not self._running[user]:
+                del self._running[user]
 
 
 def too_many(limit: str, most: int) -> TooMany:

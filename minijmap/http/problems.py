@@ -38,6 +38,13 @@ class Busy(Problem):
         super().__init__(status, detail, {"Retry-After": str(retry_after)})
 
 
+class TooManyOpen(Problem):
+    """More connections that stay open than a user, or all of them together, may have."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(429, detail, {"Retry-After": "30"})
+
+
 class NotSignedIn(Problem):
     """The request has no credentials, or they are not right. `invalid_token` says that a Bearer token was refused."""
 

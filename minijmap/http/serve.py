@@ -5,6 +5,7 @@ know the application behind it.
 """
 
 import logging
+import resource
 import socket
 import threading
 import time
@@ -15,11 +16,13 @@ from waitress.adjustments import Adjustments
 
 from minijmap.http.arrivals import Arrivals
 from minijmap.http.cors import Cors
+from minijmap.http.live import Live
 from minijmap.http.wire import WireServer
 from minijmap.setting_kinds import Address
 
 THREADS = 16
 CONNECTIONS = 1000
+DESCRIPTORS = 4096
 HEADER_OCTETS = 64 * 1024
 FINISH_SECONDS = 3.0
 """How long a stop waits for requests that run."""
@@ -29,8 +32,11 @@ POLL_SECONDS = 0.01
 class HttpServer:
     """A listener that serves one WSGI application."""
 
-    def __init__(self, application: Callable[..., Any], address: Address, arrivals: Arrivals, cors: Cors) -> None:
+    def __init__(
+        self, application: Callable[..., Any], address: Address, arrivals: Arrivals, cors: Cors, live: Live
+    ) -> None:
         self._application = application
+        self._live = live
         self._wanted = address
         self._arrivals = arrivals
         self._cors = cors
@@ -55,8 +61,10 @@ class HttpServer:
             clear_untrusted_proxy_headers=False,
             log_socket_errors=False,
         )
-        server = WireServer(self._application, listener, adjustments, self._arrivals, self._cors)
+        _allow_descriptors()
+        server = WireServer(self._application, listener, adjustments, self._arrivals, self._cors, self._live)
         self._server = server
+        self._live.start(server.add_task)
         self._thread = threading.Thread(target=server.run, name="minijmap-http", daemon=True)
         self._thread.start()
         host, port = listener.getsockname()[:2]
@@ -71,16 +79,28 @@ class HttpServer:
         deadline = time.monotonic() + FINISH_SECONDS
         server.draining = True
         server.pull_trigger_with(server.stop_listening)
-        while time.monotonic() < deadline and any(channel.busy for channel in list(server.active_channels.values())):
+        self._live.go_away()
+        while time.monotonic() < deadline and (
+            self._live.busy or any(channel.busy for channel in list(server.active_channels.values()))
+        ):
             time.sleep(POLL_SECONDS)
         left = max(deadline - time.monotonic(), 0.1)
         server.task_dispatcher.shutdown(cancel_pending=True, timeout=left)
         server.pull_trigger_with(server.close_connections)
+        self._live.stop()
         if server.task_dispatcher.threads:
             threading.Thread(target=_close_later, args=(server,), daemon=True).start()
         else:
             server.pull_trigger_with(server.trigger.close)
             thread.join(1.0)
+
+
+def _allow_descriptors() -> None:
+    """Have the system allow as many open files as there may be connections; many allow 1,024 unless asked."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _close_later(server: WireServer) -> None:

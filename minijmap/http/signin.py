@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from minijmap.http.problems import Busy, NotSignedIn
 from minijmap.jmap.session import Login, login_of
-from minijmap.signin import Doorkeeper, TooEarly, Wrong
+from minijmap.signin import Doorkeeper, Proof, TooEarly, Wrong
 
 HOW_TO = (
     "Sign in with your address and your password or an app password (Basic), or with an app password alone (Bearer)."
@@ -33,21 +33,33 @@ class SignIn:
         self._doorkeeper = doorkeeper
 
     def login(self, authorization: str | None, client: Callable[[], str]) -> Login:
-        """Return the login that a header's value proves; `client` tells the address to slow down after a failure.
+        """Return the login that a header's value proves. Raises as `prove` does."""
+        return login_by(self.prove(authorization, client))
+
+    def prove(self, authorization: str | None, client: Callable[[], str]) -> Proof:
+        """Return who a header's value speaks for; `client` tells the address to slow down after a failure.
 
         Raises NotSignedIn, or Busy when it is too early to try again.
         """
         offer = _read_header(authorization)
         try:
             if offer.name is None:
-                proof = self._doorkeeper.by_token(offer.secret)
-            else:
-                proof = self._doorkeeper.by_name(offer.name, offer.secret, client)
+                return self._doorkeeper.by_token(offer.secret)
+            return self._doorkeeper.by_name(offer.name, offer.secret, client)
         except Wrong as error:
             raise NotSignedIn(str(error), invalid_token=offer.name is None) from None
         except TooEarly as error:
             raise Busy(429, str(error), error.seconds) from None
-        return login_of(proof.user)
+
+    def renew(self, proof: Proof) -> Login | None:
+        """Return the login of a proof as it is now, or None when it proves nothing any more."""
+        renewed = self._doorkeeper.renew(proof)
+        return None if renewed is None else login_by(renewed)
+
+
+def login_by(proof: Proof) -> Login:
+    """Return what somebody may use who has proved who they are."""
+    return login_of(proof.user, proof.credential.key)
 
 
 def _read_header(authorization: str | None) -> _Offer:

@@ -17,6 +17,8 @@ API = "/jmap/api"
 UPLOAD = "/jmap/upload"
 DOWNLOAD = "/jmap/download"
 EVENTS = "/jmap/events"
+WEB_SOCKET = "/jmap/ws"
+TICKET = "/jmap/ticket"
 MOST_HOPS = 20
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
@@ -31,6 +33,9 @@ def urls_under(base: str) -> Urls:
         download=base + DOWNLOAD + "/{accountId}/{blobId}/{name}?type={type}",
         upload=base + UPLOAD + "/{accountId}",
         event_source=base + EVENTS + "?types={types}&closeafter={closeafter}&ping={ping}",
+        # http becomes ws, https wss (RFC 6455 §3).
+        web_socket="ws" + base.removeprefix("http") + WEB_SOCKET,
+        ticket=base + TICKET,
     )
 
 

@@ -5,12 +5,13 @@ for the store's writer and ends the snapshot, so that later calls see it. Must n
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from minijmap.jmap.errors import AccountNotFound, AccountReadOnly, InvalidArguments
+from minijmap.jmap.errors import AccountNotFound, AccountReadOnly, Forbidden, InvalidArguments
 from minijmap.jmap.session import Access, Login
 from minijmap.jmap.values import Kind, ValueProblem
 from minijmap.store.database import Database, Reader, Transaction
@@ -61,7 +62,12 @@ class Call:
     name: str
     raw: Mapping[str, Any]
     call_id: str
+    using: frozenset[str] = frozenset()
+    """The capabilities that the request names (RFC 8620 §3.3)."""
+    spent: Counter[str] = field(default_factory=Counter)
+    """What all calls of the request together have used of what has a bound for a request, by the methods' own names."""
     followers: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    answered: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def reader(self) -> Reader:
         """Return a reader of the request's snapshot."""
@@ -79,6 +85,13 @@ class Call:
     def follow_with(self, name: str, arguments: dict[str, Any]) -> None:
         """Have another method called, implicitly, right after this one and under its id (RFC 8620 §5.4)."""
         self.followers.append((name, arguments))
+
+    def answer_too(self, name: str, answer: dict[str, Any]) -> None:
+        """Have the answer of another method come after this one's, under its id: what it tells is done already.
+
+        That is for what must happen together with this call or not at all (RFC 9007 §2.1).
+        """
+        self.answered.append((name, answer))
 
     def arguments(self, declared: Mapping[str, Argument]) -> dict[str, Any]:
         """Return the arguments in their normal form. Raises InvalidArguments with a sentence that names the place."""
@@ -103,6 +116,15 @@ class Call:
     def resolve_id(self, object_id: str) -> str:
         """Return what a creation id stands for; one that is not known stays as it is, and is then not found."""
         return self.created_ids.get(object_id[1:], object_id)
+
+    def own_access(self) -> Access:
+        """Return what stands for an account where objects belong to the credential that made them (RFC 8620 §7.2).
+
+        Raises Forbidden when nothing is known of how somebody signed in.
+        """
+        if not self.login.credential:
+            raise Forbidden(f"{self.name} is for those who have signed in with a password or an app password.")
+        return Access(self.login.credential, "", self.login.user.address, is_personal=True, is_read_only=False)
 
     def access(self, account_id: str, *, write: bool = False) -> Access:
         """Return the account of the call. Raises AccountNotFound, AccountReadOnly (RFC 8620 §3.6.2)."""

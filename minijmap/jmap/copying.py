@@ -60,7 +60,7 @@ def copy(call: Call, data_type: DataType) -> dict[str, Any]:
         check_state(arguments["ifFromInState"], tx.state(source.account, type_name))
         before = tx.state(target.account, type_name)
         check_state(arguments["ifInState"], before)
-        context = SetContext(tx, target, call, {**arguments, "update": None, "destroy": None})
+        context = SetContext(tx, target, call, {**arguments, "update": None, "destroy": None}, source=source)
         run = SetRun(data_type, context)
         _copy_all(run, source, tx)
         return before, tx.state(target.account, type_name), run

@@ -13,7 +13,7 @@ import orjson
 
 from minijmap.jmap.errors import SetError
 from minijmap.jmap.values import Kind
-from minijmap.store import documents
+from minijmap.store import blobs, documents
 from minijmap.store.database import Reader, Transaction
 from minijmap.store.documents import ChangedKeys, Collection
 
@@ -38,6 +38,19 @@ class _Required:
 REQUIRED: Any = _Required()
 
 
+class _Absent:
+    """The default of a property that an object of an `open` type may be without."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+    def __deepcopy__(self, memo: Any) -> "_Absent":
+        return self
+
+
+ABSENT: Any = _Absent()
+
+
 @dataclass(frozen=True)
 class Property:
     """One property of a type, in the words of the specifications' own tables."""
@@ -48,6 +61,8 @@ class Property:
     server_set: bool = False
     column: str | None = None
     """A SQL expression over the row `t` that gives the value as JSON text, for what is not in the document."""
+    capability: str | None = None
+    """The capability that adds the property to its type: without it in `using`, there is none (RFC 8620 §1.8)."""
 
     def settable(self) -> bool:
         """Say whether a client may ever give it a value."""
@@ -68,12 +83,16 @@ def _itself(object_id: str) -> str:
 
 @dataclass(frozen=True)
 class Scope:
-    """Where a filter or sort is compiled: which account, the name of the row in the SQL, and what creation ids are."""
+    """Where a filter or sort is compiled: which account, the name of the row in the SQL, what creation ids are.
+
+    `using` are the capabilities that the request names.
+    """
 
     reader: Reader
     account: int
     alias: str = "t"
     resolve: Callable[[str], str] = _itself
+    using: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -82,6 +101,8 @@ class Filter:
 
     kind: Kind
     build: Callable[[Scope, Any], Condition]
+    capability: str | None = None
+    """As that of a `Property`."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +112,8 @@ class Sort:
     build: Callable[[Scope, Mapping[str, Any]], Condition]
     collates: bool = False
     """Whether the expression is a string to be compared under a collation (RFC 8620 §5.5)."""
+    folded: Callable[[Scope], Condition] | None = None
+    """The same expression as a key of the default collation, where a column keeps that for an index to walk."""
     arguments: Mapping[str, Kind] = field(default_factory=dict)
 
 
@@ -125,6 +148,21 @@ class DataType:
 
     Its key is always SINGLETON_KEY, and until its first update its properties are the defaults, without a row.
     """
+    holds_blobs: ClassVar[bool] = False
+    """Whether objects keep blobs, by `blobs.add_use` under the type's name: their octets count (RFC 9425)."""
+    shows_blobs: ClassVar[bool] = False
+    """Whether blobs can be discovered by way of objects that keep none (RFC 9404 §4.3): `holders` says how."""
+    open: ClassVar[bool] = False
+    """Whether objects are documents of a format of its own (JSContact, JSCalendar).
+
+    A property whose default is ABSENT is left out while it has no value, and `extra_properties` may take some that no
+    table lists; those are kept as they are. A problem deep inside is told by its whole path.
+    """
+    of_credential: ClassVar[bool] = False
+    """Whether objects belong to the credential that made them, and to no account (RFC 8620 §7.2, PushSubscription).
+
+    /get and /set then have no `accountId` and no states, and where a hook gets an account it gets the credential.
+    """
 
     # Ids
 
@@ -153,6 +191,11 @@ class DataType:
         """Return the first name that is not a property of this type, or None."""
         return next((name for name in names if name not in self.properties), None)
 
+    def has_property(self, name: str, using: AbstractSet[str]) -> bool:
+        """Say whether a property, if it is declared, is there with the capabilities that a request names."""
+        declared = self.properties.get(name)
+        return declared is None or declared.capability is None or declared.capability in using
+
     def fetch(
         self,
         call: "Call",
@@ -174,11 +217,12 @@ class DataType:
         shown = f"'{{\"id\":\"' || {object_id} || '\"'{columns} || {document}"
         table = self.collection.table
         if keys is None:
-            source = f"(SELECT * FROM {table} WHERE account = ?1 ORDER BY key) AS t"
+            source = f"(SELECT * FROM {table} WHERE {self.collection.owner} = ?1 ORDER BY key) AS t"
         else:
             source = f"json_each(?2) AS asked CROSS JOIN {table} AS t ON t.key = asked.value"
         text, found = reader.one(
-            f"SELECT group_concat({shown}, ','), json_group_array(t.key) FROM {source} WHERE t.account = ?1",
+            f"SELECT group_concat({shown}, ','), json_group_array(t.key) FROM {source} "
+            f"WHERE t.{self.collection.owner} = ?1",
             (account,) if keys is None else (account, documents.dump(list(keys))),
         ) or (None, "[]")
         found_keys = orjson.loads(found)
@@ -187,7 +231,8 @@ class DataType:
         if set(names) == set(self.properties):
             return Fetched([orjson.Fragment(text)], found_keys)
         objects = orjson.loads(f"[{text}]")
-        return Fetched([{"id": one["id"], **{name: one[name] for name in names}} for one in objects], found_keys)
+        kept = [{name: one[name] for name in names if name in one or not self.open} for one in objects]
+        return Fetched([{"id": one["id"], **had} for one, had in zip(objects, kept, strict=True)], found_keys)
 
     def _untouched(self, keys: Sequence[int] | None, names: Sequence[str]) -> Fetched:
         """Return what there is without a row: nothing, or a singleton as it is before its first update."""
@@ -202,6 +247,10 @@ class DataType:
         """Return what a type's /changes answers besides the standard members."""
         _ = (reader, account, since, found)
         return {}
+
+    def holders(self, reader: Reader, account: int, blob_id: str) -> list[int]:
+        """Return the keys of objects by which a blob can be discovered (RFC 9404 §4.3)."""
+        return blobs.holders(reader, account, blob_id, self.name)
 
     def plain(self, fetched: Fetched) -> list[dict[str, Any]]:
         """Return fetched objects as Python values, whether they were spliced or not."""
@@ -230,7 +279,10 @@ class DataType:
         return prop is not None and not prop.server_set
 
     def extra_properties(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return, checked, the properties given on create that no table can list (e.g. `header:…` of an Email)."""
+        """Return, checked, the given properties that no table can list (e.g. `header:…` of an Email).
+
+        Called with all that a create gives, and for an `open` type with each such property that an update changes.
+        """
         _ = given
         return {}
 
@@ -248,9 +300,14 @@ class DataType:
 
         The default stores the document and answers with every property that the client left out.
         """
-        document = {name: value for name, value in wanted.items() if not self.properties[name].column}
+        document = self._document(wanted)
         key = documents.insert(context.tx, self.collection, context.account, document, self.columns(context, document))
         return key, {}
+
+    def _document(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the column `doc` has of an object: all but its id and what has a column of its own."""
+        beside = {"id", *(name for name, prop in self.properties.items() if prop.column)}
+        return {name: value for name, value in values.items() if name not in beside}
 
     def columns(self, context: "SetContext", document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the values of the table's own columns for a document."""
@@ -260,7 +317,7 @@ class DataType:
     def update(self, context: "SetContext", key: int, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
         """Store a changed object, and return what has changed besides what the client asked for."""
         _ = before
-        document = {name: value for name, value in after.items() if name != "id" and not self.properties[name].column}
+        document = self._document(after)
         columns = self.columns(context, document)
         if self.singleton is not None and not documents.existing(context.tx, self.collection, context.account, [key]):
             # It has been there all along: its first row is a change, and nobody sees it come into being.
@@ -282,6 +339,12 @@ class DataType:
     def finish(self, context: "SetContext") -> None:
         """Do what is done once at the end of a /set, inside its transaction."""
 
+    def conclude(self, context: "SetContext", outcome: "Outcome") -> None:
+        """Do what hangs on whether all has succeeded, inside the transaction, and say so in the outcome.
+
+        Called once, after `finish` (RFC 9661 §2.4, onSuccessActivateScript; RFC 9610 §2.3, onSuccessSetIsDefault).
+        """
+
     def set_members(self, context: "SetContext", outcome: "Outcome") -> dict[str, Any]:
         """Return what a type's /set answers besides the standard members, or have other calls follow.
 
@@ -291,6 +354,10 @@ class DataType:
         return {}
 
     # Querying
+
+    def prepare_query(self, call: "Call", access: "Access", arguments: Mapping[str, Any]) -> None:
+        """Bring up to date what a query looks at, before its snapshot is taken. It may write."""
+        _ = (call, access, arguments)
 
     def plan(self, scope: Scope, arguments: Mapping[str, Any]) -> "QueryPlan":
         """Return the plan of a query."""
@@ -327,6 +394,10 @@ class SetContext:
     """Of the object that is being created."""
     notes: dict[str, Any] = field(default_factory=dict)
     """For the type's own use between hooks and `finish`."""
+    source: "Access | None" = None
+    """The account that a /copy copies from."""
+    real_id: Callable[[str], str] = _itself
+    """Gives the id behind a creation id of this or an earlier call (`#…`), or what it was given if there is none."""
 
     @property
     def account(self) -> int:

@@ -6,16 +6,17 @@ Owns the limits and what is put together once at the start. Must not know HTTP, 
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import Any
 
 import orjson
 
 from minijmap.jmap import collation, request
 from minijmap.jmap.blobs import BLOB_COPY
 from minijmap.jmap.methods import Family, method_table
-from minijmap.jmap.session import CORE, Capability, Login, Urls, session_object
+from minijmap.jmap.session import CORE, TICKET, WEB_SOCKET, Capability, Login, Urls, session_object
 from minijmap.store.database import Database
 
 MOST_LOGINS_REMEMBERED = 256
@@ -66,19 +67,30 @@ class Engine:
         self.limits = limits or Limits()
         self.strict_using = strict_using
         core = Capability(CORE, {**self.limits.members(), "collationAlgorithms": list(collation.COLLATIONS)})
-        capabilities = [core, *(one for family in families for one in family.capabilities)]
+        located = [Capability(WEB_SOCKET, {}), Capability(TICKET, {})]
+        capabilities = [core, *located, *(one for family in families for one in family.capabilities)]
         self.capabilities = {capability.uri: capability for capability in capabilities}
         self.methods = method_table([Family((), methods=[BLOB_COPY]), *families])
         self.types = {one.name: one for family in families for one in family.types}
         self._session_parts = lru_cache(MOST_LOGINS_REMEMBERED)(self._describe)
+        self._changing = [one for one in capabilities if callable(one.session)]
+        for family in families:
+            if family.open is not None:
+                family.open(database)
 
     def handle(self, login: Login, body: bytes) -> bytes:
         """Answer an API request (RFC 8620 §3.3): JSON in, JSON out. Raises RequestError."""
-        return request.answer(self, login, body)
+        return self.answer(login, request.load(body))
+
+    def answer(self, login: Login, value: Mapping[str, Any]) -> bytes:
+        """Answer a Request object, however it came; members that it doesn't know are the transport's."""
+        return request.answer(self, login, value)
 
     def session(self, login: Login, urls: Urls) -> bytes:
         """Return the Session object as JSON (RFC 8620 §2)."""
-        described, state = self._session_parts(login)
+        described, state = self._session_parts(login, self._changeable())
+        session = orjson.loads(described)
+        session["capabilities"] |= urls.capabilities()
         located = {
             "apiUrl": urls.api,
             "downloadUrl": urls.download,
@@ -86,12 +98,16 @@ class Engine:
             "eventSourceUrl": urls.event_source,
             "state": state,
         }
-        return orjson.dumps({**orjson.loads(described), **located})
+        return orjson.dumps({**session, **located})
 
     def session_state(self, login: Login) -> str:
         """Return the Session's state: it changes when anything in the Session but its URLs does."""
-        return self._session_parts(login)[1]
+        return self._session_parts(login, self._changeable())[1]
 
-    def _describe(self, login: Login) -> tuple[bytes, str]:
+    def _changeable(self) -> bytes:
+        """Return what may change in a Session while the server runs: by it, a Session is remembered."""
+        return orjson.dumps([one.described() for one in self._changing])
+
+    def _describe(self, login: Login, _: bytes) -> tuple[bytes, str]:
         described = orjson.dumps(session_object(login, self.capabilities))
         return described, hashlib.sha256(described).hexdigest()[:16]

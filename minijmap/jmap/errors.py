@@ -8,7 +8,8 @@
     │   │   InvalidResultReference, Forbidden, AccountNotFound, AccountNotSupportedByMethod, AccountReadOnly
     │   ├── RequestTooLarge, StateMismatch (§5.3) · CannotCalculateChanges (§5.2)
     │   ├── FromAccountNotFound, FromAccountNotSupportedByMethod (§5.4)
-    │   └── AnchorNotFound, UnsupportedSort, UnsupportedFilter (§5.5) · TooManyChanges (§5.6)
+    │   ├── AnchorNotFound, UnsupportedSort, UnsupportedFilter (§5.5) · TooManyChanges (§5.6)
+    │   └── UnknownDataType (RFC 9404 §4.3)
     └── SetError          one object of a /set fails (§5.3)
 
 They are raised anywhere and turned into JSON in one place, `request`. Holds no logic but their shapes.
@@ -196,6 +197,12 @@ class TooManyChanges(MethodError):
     """There are more changes than `maxChanges` (§5.6)."""
 
     type = "tooManyChanges"
+
+
+class UnknownDataType(MethodError):
+    """There is no such type that can refer to blobs, or `using` does not have its capability (RFC 9404 §4.3)."""
+
+    type = "unknownDataType"
 
 
 class SetError(JMAPError):

@@ -4,7 +4,7 @@ Owns FilterOperators, Comparators, collations and their limits. Must not know an
 visits rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +81,7 @@ def _parse_condition(data_type: DataType, value: dict[str, Any], scope: Scope) -
     values = {}
     for name, wanted in value.items():
         declared = data_type.filters.get(name)
-        if declared is None:
+        if declared is None or (declared.capability is not None and declared.capability not in scope.using):
             raise UnsupportedFilter(f"{data_type.name} can't be filtered by “{name}”.")
         try:
             values[name] = declared.kind.map_ids(declared.kind.check(wanted), scope.resolve)
@@ -89,6 +89,25 @@ def _parse_condition(data_type: DataType, value: dict[str, Any], scope: Scope) -
             path = problem.under(name).path
             raise InvalidArguments(f"The filter's “{path}” {problem.sentence}.", arguments=["filter"]) from None
     return FilterCondition(values)
+
+
+def take(node: FilterNode | None, names: Container[str]) -> tuple[list[tuple[str, Any]], FilterNode | None]:
+    """Take out of a filter the conditions of these names that every result must meet; return them, and what is left."""
+    if isinstance(node, FilterCondition):
+        taken = [(name, value) for name, value in node.values.items() if name in names]
+        return taken, FilterCondition({name: value for name, value in node.values.items() if name not in names})
+    if node is None or node.operator != "AND":
+        return [], node
+    split = [take(one, names) for one in node.conditions]
+    left = tuple(rest for _, rest in split if rest is not None)
+    return [one for taken, _ in split for one in taken], FilterOperator("AND", left)
+
+
+def asks(node: FilterNode | None) -> bool:
+    """Say whether a filter has any condition; an AND of nothing has none."""
+    if isinstance(node, FilterCondition):
+        return bool(node.values)
+    return node is not None and (node.operator != "AND" or any(map(asks, node.conditions)))
 
 
 def build_filter(data_type: DataType, node: FilterNode | None, scope: Scope) -> Condition:
@@ -186,7 +205,9 @@ def build_sort(data_type: DataType, comparators: tuple[Comparator, ...], scope: 
     for comparator in comparators:
         declared = data_type.sorts[comparator.property]
         built = declared.build(scope, comparator.arguments)
-        if declared.collates:
+        if declared.folded is not None and comparator.collation == collation.DEFAULT:
+            built = declared.folded(scope)
+        elif declared.collates:
             built = Condition(f"collate_key('{comparator.collation}', {built.sql})", built.parameters)
         keys.append(SortKey(built, comparator.ascending))
     return keys

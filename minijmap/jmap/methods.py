@@ -16,6 +16,7 @@ from minijmap.jmap.query import query, query_changes
 from minijmap.jmap.session import CORE, Capability
 from minijmap.jmap.setting import set_objects
 from minijmap.jmap.standard import changes, get
+from minijmap.store.database import Database
 from minijmap.store.schema import Migration
 
 Handler = Callable[[Call], dict[str, Any]]
@@ -40,6 +41,10 @@ class Family:
     migrations: Sequence[Migration] = ()
     prepare: Callable[[sqlite3.Connection], None] | None = None
     """Registers the SQL functions that the family's statements use."""
+    open: Callable[[Database], None] | None = None
+    """Called once with the opened database, before any request: for what must be there from then on."""
+    push_types: Sequence[str] = ()
+    """Types that have a state and are pushed, but have no objects (RFC 8621 §1.5: EmailDelivery)."""
 
 
 STANDARD: Mapping[str, Callable[[Call, DataType], dict[str, Any]]] = {
@@ -68,6 +73,11 @@ def method_table(families: Sequence[Family]) -> dict[str, Method]:
             methods += [_standard_method(data_type, verb) for verb in data_type.verbs]
         methods += family.methods
     return {method.name: method for method in methods}
+
+
+def push_types(families: Sequence[Family]) -> frozenset[str]:
+    """Return the names of all types that clients may be told of when they change (RFC 8620 §7.1)."""
+    return frozenset(name for family in families for name in (*family.push_types, *(one.name for one in family.types)))
 
 
 def _standard_method(data_type: DataType, verb: str) -> Method:

@@ -10,6 +10,7 @@ from typing import Any
 
 _SHOWN = 60  # Characters of foreign text repeated in a sentence.
 _BAD_ESCAPE = re.compile(r"~(?![01])")
+_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 _ABSENT = object()
 
 
@@ -22,11 +23,12 @@ class PatchError(ValueError):
         self.sentence = sentence
 
 
-def apply(original: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+def apply(original: dict[str, Any], patch: dict[str, Any], *, into_arrays: bool = False) -> dict[str, Any]:
     """A new object: `original` with `patch` applied; neither argument is changed, both share structure with it.
 
     A property set to null is None in the result: whether that means its default, its removal or the value null is
     known to the type alone. Deeper in, null removes the member, and is nothing where there is none.
+    With `into_arrays` a token may be the index of an item that an array has, which null can't remove (RFC 9553 §1.4.3).
     Raises PatchError where RFC 8620 §5.3 has `invalidPatch`.
     """
     if not any("/" in path or "~" in path for path in patch):
@@ -38,8 +40,12 @@ def apply(original: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     copies: set[int] = set()
     for path, value in patch.items():
         tokens = pointers[path]
-        parent = _parent(result, path, tokens, copies)
-        if value is None and len(tokens) > 1:
+        parent = _parent(result, path, tokens, copies, into_arrays=into_arrays)
+        if isinstance(parent, list):
+            if value is None:
+                raise PatchError(path, f"{path[:_SHOWN]!r} can't remove an item of an array.")
+            parent[_index(parent, path, tokens[-1])] = value
+        elif value is None and len(tokens) > 1:
             parent.pop(tokens[-1], None)
         else:
             parent[tokens[-1]] = value
@@ -64,23 +70,34 @@ def _check_prefixes(pointers: dict[str, list[str]]) -> None:
             raise PatchError(other, f"{path[:_SHOWN]!r} and {other[:_SHOWN]!r} patch the same value.")
 
 
-def _parent(result: dict[str, Any], path: str, tokens: list[str], copies: set[int]) -> dict[str, Any]:
-    """The object that holds the last of `tokens`, once every object on the way to it is `result`'s own copy.
+def _parent(
+    result: dict[str, Any], path: str, tokens: list[str], copies: set[int], *, into_arrays: bool
+) -> dict[str, Any] | list[Any]:
+    """The object or array that holds the last of `tokens`, once all on the way to it are `result`'s own copies.
 
     `copies` has the identities of the copies made so far. They live as long as `result` does, for only a patch whose
     pointer is a prefix of another's could drop one.
     """
-    parent = result
+    parent: Any = result
     for token in tokens[:-1]:
-        child = parent.get(token, _ABSENT)
-        if not isinstance(child, dict):
+        place: Any = _index(parent, path, token) if isinstance(parent, list) else token
+        child = parent[place] if isinstance(parent, list) else parent.get(token, _ABSENT)
+        if not isinstance(child, dict) and not (into_arrays and isinstance(child, list)):
             raise PatchError(path, _no_parent(child, path, token))
         if id(child) not in copies:
-            child = dict(child)
+            child = child.copy()
             copies.add(id(child))
-            parent[token] = child
+            parent[place] = child
         parent = child
-    return parent
+    container: dict[str, Any] | list[Any] = parent
+    return container
+
+
+def _index(array: list[Any], path: str, token: str) -> int:
+    """The index of an item that an array has."""
+    if not _INDEX.fullmatch(token) or int(token) >= len(array):
+        raise PatchError(path, f"{path[:_SHOWN]!r} is inside an array, which has no item {token[:_SHOWN]!r}.")
+    return int(token)
 
 
 def _no_parent(child: Any, path: str, token: str) -> str:

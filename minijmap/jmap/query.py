@@ -5,14 +5,15 @@ Owns positions, anchors, limits, totals and what a change does to a list of resu
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
 
 from minijmap.jmap.call import Argument, Call
-from minijmap.jmap.datatype import DataType, Scope
+from minijmap.jmap.datatype import Condition, DataType, Scope
 from minijmap.jmap.errors import AnchorNotFound, CannotCalculateChanges, TooManyChanges
-from minijmap.jmap.filtering import build_filter, build_sort, parse_filter, parse_sort
+from minijmap.jmap.filtering import FilterNode, build_filter, build_sort, parse_filter, parse_sort
 from minijmap.jmap.standard import ACCOUNT, parse_state
 from minijmap.jmap.values import Anything, Boolean, Id, Int, Nullable, String, unsigned_int
 from minijmap.store import documents
@@ -58,16 +59,29 @@ class QueryPlan(Protocol):
         """Return (index, key), lowest first, of those keys that are in the results."""
 
 
+@dataclass(frozen=True)
+class Walk:
+    """Where a plan starts when not at the type's table: FROM with a row `t` of key and account, and what is left."""
+
+    source: Condition
+    left: FilterNode | None
+
+
 class SqlPlan:
     """A plan in one SQL statement over the type's table: every condition, then every sort key, then the key."""
 
-    def __init__(self, data_type: DataType, scope: Scope, arguments: Mapping[str, Any]) -> None:
+    def __init__(
+        self, data_type: DataType, scope: Scope, arguments: Mapping[str, Any], walk: Walk | None = None
+    ) -> None:
         self._reader = scope.reader
-        where = build_filter(data_type, parse_filter(data_type, arguments["filter"], scope), scope)
+        if walk is None:
+            source = Condition(f"{data_type.collection.table} AS t")
+            walk = Walk(source, parse_filter(data_type, arguments["filter"], scope))
+        where = build_filter(data_type, walk.left, scope)
         order = build_sort(data_type, parse_sort(data_type, arguments["sort"]), scope)
         by = ", ".join(f"{key.condition.sql} {'ASC' if key.ascending else 'DESC'}" for key in order)
-        self._source = f"FROM {data_type.collection.table} AS t WHERE t.account = ? AND {where.sql}"
-        self._bound = (scope.account, *where.parameters)
+        self._source = f"FROM {walk.source.sql} WHERE t.account = ? AND {where.sql}"
+        self._bound = (*walk.source.parameters, scope.account, *where.parameters)
         self._order = f"ORDER BY {by}{', ' if by else ''}t.key"
         self._order_bound = tuple(value for key in order for value in key.condition.parameters)
 
@@ -113,8 +127,9 @@ def query(call: Call, data_type: DataType) -> dict[str, Any]:
     extra = {name: Argument(kind, data_type.query_defaults[name]) for name, kind in data_type.query_arguments.items()}
     arguments = call.arguments({**QUERY_ARGUMENTS, **extra})
     access = call.access(arguments["accountId"])
+    data_type.prepare_query(call, access, arguments)
     reader = call.reader()
-    plan = data_type.plan(Scope(reader, access.account, resolve=call.resolve_id), arguments)
+    plan = data_type.plan(Scope(reader, access.account, resolve=call.resolve_id, using=call.using), arguments)
     total = plan.total() if arguments["calculateTotal"] or arguments["position"] < 0 else None
     position = _position(data_type, plan, arguments, total)
     asked = arguments["limit"]
@@ -151,9 +166,10 @@ def query_changes(call: Call, data_type: DataType) -> dict[str, Any]:
     extra = {name: Argument(kind, data_type.query_defaults[name]) for name, kind in data_type.query_arguments.items()}
     arguments = call.arguments({**QUERY_CHANGES_ARGUMENTS, **extra})
     access = call.access(arguments["accountId"])
+    data_type.prepare_query(call, access, arguments)
     reader = call.reader()
     since = parse_state(arguments["sinceQueryState"])
-    plan = data_type.plan(Scope(reader, access.account, resolve=call.resolve_id), arguments)
+    plan = data_type.plan(Scope(reader, access.account, resolve=call.resolve_id, using=call.using), arguments)
     try:
         touched = data_type.touched(reader, access.account, since, arguments)
     except documents.CannotCalculate as error:

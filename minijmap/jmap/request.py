@@ -4,8 +4,9 @@ The one place where errors become JSON. Must not know any method.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -58,11 +59,23 @@ class Request:
     calls: list[tuple[str, dict[str, Any], str]]
     created_ids: dict[str, str]
     wants_created_ids: bool
+    spent: Counter[str] = field(default_factory=Counter)
 
 
-def answer(engine: "Engine", login: Login, body: bytes) -> bytes:
-    """Answer a request. Raises RequestError when it fails as a whole (RFC 8620 §3.6.1)."""
-    request = parse(engine, body)
+def load(body: bytes) -> dict[str, Any]:
+    """Read a body as a JSON object. Raises NotJSON or NotRequest."""
+    try:
+        value = ijson.loads(body)
+    except ijson.NotIJson as error:
+        raise NotJSON(str(error)) from None
+    if not isinstance(value, dict):
+        raise NotRequest("A Request must be an object with “using” and “methodCalls”.")
+    return value
+
+
+def answer(engine: "Engine", login: Login, value: Mapping[str, Any]) -> bytes:
+    """Answer a Request object. Raises RequestError when it fails as a whole (RFC 8620 §3.6.1)."""
+    request = check(engine, value)
     responses: list[Response] = []
     with snapshot_of(engine.database) as snapshot:
         for name, arguments, call_id in request.calls:
@@ -76,14 +89,8 @@ def answer(engine: "Engine", login: Login, body: bytes) -> bytes:
     return orjson.dumps(answered)
 
 
-def parse(engine: "Engine", body: bytes) -> Request:
+def check(engine: "Engine", value: Mapping[str, Any]) -> Request:
     """Check a request's form and its limits."""
-    try:
-        value = ijson.loads(body)
-    except ijson.NotIJson as error:
-        raise NotJSON(str(error)) from None
-    if not isinstance(value, dict):
-        raise NotRequest("A Request must be an object with “using” and “methodCalls”.")
     using, calls, created = value.get("using"), value.get("methodCalls"), value.get("createdIds")
     if not isinstance(using, list) or not all(isinstance(uri, str) for uri in using):
         raise NotRequest("“using” must be an array of Strings.")
@@ -135,7 +142,7 @@ def _run(
     try:
         method = engine.methods[name] if implicit else _method(engine, request.using, name)
         resolved = resolve_references(arguments, responses)
-        call = Call(engine, login, snapshot, request.created_ids, name, resolved, call_id)
+        call = Call(engine, login, snapshot, request.created_ids, name, resolved, call_id, request.using, request.spent)
         responses.append(Response(name, method.handler(call), call_id))
     except MethodError as error:
         responses.append(Response("error", error.arguments(), call_id))
@@ -145,6 +152,7 @@ def _run(
         failure = ServerFail("Something unexpected went wrong on the server, and nothing was changed.")
         responses.append(Response("error", failure.arguments(), call_id))
         return
+    responses += [Response(other, answer, call_id) for other, answer in call.answered]
     for follower, its_arguments in call.followers:
         _run(engine, login, snapshot, request, responses, (follower, its_arguments, call_id), implicit=True)
 

@@ -4,7 +4,8 @@ Owns the order of things, creation ids, patches, the rules of each property, and
 A type adds its hooks (`DataType.create`, `update`, `destroy`, `check_constraints`, `finish`). Must not know any type.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +14,12 @@ import orjson
 
 from minijmap.jmap import patch as patching
 from minijmap.jmap.call import Argument, Call
-from minijmap.jmap.datatype import REQUIRED, DataType, Property, SetContext
+from minijmap.jmap.datatype import ABSENT, REQUIRED, DataType, Property, SetContext
 from minijmap.jmap.errors import RequestTooLarge, SetError, StateMismatch, invalid_properties
-from minijmap.jmap.standard import ACCOUNT, STATE
+from minijmap.jmap.standard import ACCOUNT, STATE, access_of, suited
 from minijmap.jmap.values import Anything, Id, Kind, ListOf, MapOf, Nullable, String, ValueProblem
 from minijmap.store.database import Transaction
+from minijmap.store.usage import OverQuota
 
 MOST_OBJECTS = 100_000
 
@@ -66,6 +68,19 @@ class Outcome:
     not_updated: dict[str, SetError] = field(default_factory=dict)
     not_destroyed: dict[str, SetError] = field(default_factory=dict)
 
+    @property
+    def failed(self) -> bool:
+        """Say whether any create, update or destroy was refused."""
+        return bool(self.not_created or self.not_updated or self.not_destroyed)
+
+    def tell(self, object_id: str, values: Mapping[str, Any]) -> None:
+        """Add what the server has changed of an object that this call created, or of any other (RFC 8620 §5.3)."""
+        created = next((one for one in self.created.values() if one["id"] == object_id), None)
+        if created is not None:
+            created.update(values)
+        else:
+            self.updated[object_id] = {**(self.updated.get(object_id) or {}), **values}
+
     def members(self) -> dict[str, Any]:
         """Return the response's members, null when empty: clients want all six."""
         return {
@@ -85,8 +100,8 @@ def _errors(errors: dict[str, SetError]) -> dict[str, Any] | None:
 def set_objects(call: Call, data_type: DataType) -> dict[str, Any]:
     """Answer Foo/set (RFC 8620 §5.3)."""
     extra = {name: Argument(kind) for name, kind in data_type.set_arguments.items()}
-    arguments = call.arguments({**SET_ARGUMENTS, **extra})
-    access = call.access(arguments["accountId"], write=True)
+    arguments = call.arguments(suited({**SET_ARGUMENTS, **extra}, data_type))
+    access = access_of(call, data_type, arguments, write=True)
     size = sum(len(arguments[name] or ()) for name in ("create", "update", "destroy"))
     limit = call.engine.limits.max_objects_in_set
     if size > limit:
@@ -95,26 +110,31 @@ def set_objects(call: Call, data_type: DataType) -> dict[str, Any]:
 
     def job(tx: Transaction) -> tuple[int, int, SetContext, Outcome]:
         before = tx.state(access.account, data_type.collection.type_name)
-        check_state(arguments["ifInState"], before)
+        check_state(arguments.get("ifInState"), before)
         context = SetContext(tx, access, call, arguments, prepared)
         outcome = SetRun(data_type, context).run()
         return before, tx.state(access.account, data_type.collection.type_name), context, outcome
 
     before, after, context, outcome = call.write(job)
     call.created_ids.update({creation_id: one["id"] for creation_id, one in outcome.created.items()})
-    return {
-        "accountId": access.account_id,
-        "oldState": str(before),
-        "newState": str(after),
-        **outcome.members(),
-        **data_type.set_members(context, outcome),
-    }
+    answer = {"accountId": access.account_id, "oldState": str(before), "newState": str(after), **outcome.members()}
+    return {**suited(answer, data_type), **data_type.set_members(context, outcome)}
 
 
 def check_state(wanted: str | None, current: int) -> None:
     """Raise StateMismatch unless the state is the one that the client expects (RFC 8620 §5.3)."""
     if wanted is not None and wanted != str(current):
         raise StateMismatch(f"The state is {current}, not {wanted[:64]}.")
+
+
+@contextlib.contextmanager
+def one_object(tx: Transaction) -> Iterator[None]:
+    """Undo all that was written for one object when it fails. More than the account may have is `overQuota` (§5.3)."""
+    try:
+        with tx.savepoint():
+            yield
+    except OverQuota as error:
+        raise SetError(SetError.OVER_QUOTA, str(error)) from None
 
 
 class SetRun:
@@ -128,6 +148,7 @@ class SetRun:
         self._creating: set[str] = set()
         self._awaited: list[str] = []
         self._touched: list[int] = []
+        context.real_id = self._real_id
 
     def run(self) -> Outcome:
         """Make the changes.
@@ -146,8 +167,12 @@ class SetRun:
                 self.outcome = Outcome()
                 self.context.notes.clear()
             else:
-                return self.outcome
+                return self._concluded()
         self._all(constraints_later=False)
+        return self._concluded()
+
+    def _concluded(self) -> Outcome:
+        self.type.conclude(self.context, self.outcome)
         return self.outcome
 
     def _all(self, *, constraints_later: bool) -> None:
@@ -162,9 +187,18 @@ class SetRun:
             self._update(object_id, patch, doomed)
         for object_id in dict.fromkeys(self._real_id(one) for one in arguments["destroy"] or ()):
             self._destroy(object_id)
+        if self.outcome.destroyed:
+            self._create_in_room_made()
         if constraints_later:
             self._check_all()
         self.type.finish(self.context)
+
+    def _create_in_room_made(self) -> None:
+        """Create what found no room before others were destroyed: in a full account, a draft saved again (§5.3)."""
+        for creation_id, error in list(self.outcome.not_created.items()):
+            if error.error_type == SetError.OVER_QUOTA:
+                del self.outcome.not_created[creation_id]
+                self.create(creation_id)
 
     def _check_all(self) -> None:
         for key in dict.fromkeys(self._touched):
@@ -246,7 +280,7 @@ class SetRun:
                 return
             self.context.creation_id = creation_id
             # Only what is this object's own is in its savepoint: others that it needs stay when it fails.
-            with self.context.tx.savepoint():
+            with one_object(self.context.tx):
                 key, more = self.type.create(self.context, wanted)
                 self._constrain(key)
                 said = self._unsaid(key, given)
@@ -268,14 +302,14 @@ class SetRun:
                     wanted[name] = self._checked_value(name, prop, given[name])
                 except SetError as error:
                     wrong.append(error)
-            elif prop.server_set:
+            elif prop.server_set or prop.default is ABSENT:
                 continue
             elif prop.default is REQUIRED:
                 missing.append(name)
             else:
                 wanted[name] = deepcopy(prop.default)
         if missing:
-            wrong.append(invalid_properties(f"A {self.type.name} needs {', '.join(missing)}.", *missing))
+            wrong.append(invalid_properties(f"{self.type.name} needs {', '.join(missing)}.", *missing))
         if wrong:
             raise _all_of(wrong)
         return {**wanted, **self.type.extra_properties(given)}
@@ -284,7 +318,8 @@ class SetRun:
         try:
             return prop.kind.map_ids(prop.kind.check(value), self._resolver(name))
         except ValueProblem as problem:
-            raise invalid_properties(f"“{problem.under(name).path}” {problem.sentence}.", name) from None
+            path = problem.under(name).path
+            raise invalid_properties(f"“{path}” {problem.sentence}.", path if self.type.open else name) from None
 
     def _unsaid(self, key: int, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return a created object's id, and each property that the client has not given as it now is."""
@@ -303,7 +338,7 @@ class SetRun:
             self.outcome.not_updated[real] = SetError(SetError.WILL_DESTROY, "The same call destroys it.")
             return
         try:
-            with self.context.tx.savepoint():
+            with one_object(self.context.tx):
                 self.outcome.updated[real] = self._patched(real, patch)
         except SetError as error:
             self.outcome.not_updated[real] = error
@@ -321,7 +356,7 @@ class SetRun:
             raise SetError(SetError.INVALID_PATCH, str(error)) from None
         names = dict.fromkeys(_first_name(path) for path in patch)
         self._check_changed(names, before, after)
-        changed = {name for name in names if not _same(after[name], before.get(name))}
+        changed = {name for name in names if not _same(after.get(name, ABSENT), before.get(name, ABSENT))}
         more = {}
         if changed:
             more = self.type.update(self.context, key, before, after)
@@ -330,9 +365,17 @@ class SetRun:
         unlike = {
             name: after[name]
             for name in names
-            if name in patch and patch[name] != after[name] and (name in changed or patch[name] is not None)
+            if name in patch
+            and name in after
+            and self._meant(name, patch[name]) != after[name]
+            and (name in changed or patch[name] is not None)
         }
         return {**unlike, **more} or None
+
+    def _meant(self, name: str, value: Any) -> Any:
+        """Return what a client has sent, or the id that it stands for: `#B` and what it names are the same."""
+        prop = self.type.properties.get(name)
+        return prop.kind.map_ids(value, self._real_id) if prop is not None and isinstance(value, str) else value
 
     def _with_real_ids(self, patch: Mapping[str, Any]) -> dict[str, Any]:
         """Return a patch in which no path names a member of an `Id[…]` by its creation id (RFC 8620 §5.3)."""
@@ -362,6 +405,12 @@ class SetRun:
     def _check_one(self, name: str, before: Mapping[str, Any], after: dict[str, Any]) -> None:
         """Check one property that a patch touches; a client may repeat what can't change, if it is the same (§5.3)."""
         prop = self.type.properties.get(name)
+        if self.type.open and after.get(name) is None and (prop is None or prop.default is ABSENT):
+            after.pop(name, None)
+            return
+        if self.type.open and prop is None:
+            after.update(self.type.extra_properties({name: after[name]}))
+            return
         if prop is None and name not in before:
             raise invalid_properties(f"{self.type.name} has no property “{name}”.", name)
         value = after.get(name)
@@ -383,7 +432,7 @@ class SetRun:
             self.outcome.not_destroyed[real] = SetError(SetError.NOT_FOUND)
             return
         try:
-            with self.context.tx.savepoint():
+            with one_object(self.context.tx):
                 self.type.destroy(self.context, key)
                 self._constrain(key)
             self.outcome.destroyed.append(real)

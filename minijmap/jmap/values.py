@@ -19,7 +19,7 @@ MOST_MEMBERS = 10_000
 
 
 class ValueProblem(Exception):
-    """A value is not of its kind. `path` leads to it from the argument's or property's own name."""
+    """A value is not of its kind. `path` leads to it: a JSON Pointer (RFC 6901) without the first slash."""
 
     def __init__(self, sentence: str, path: str = "") -> None:
         super().__init__(sentence)
@@ -27,8 +27,13 @@ class ValueProblem(Exception):
         self.path = path
 
     def under(self, name: str) -> "ValueProblem":
-        """Return the same problem, one level further out."""
+        """Return the same problem further out: `name` is a path itself, its names as `token` has them."""
         return ValueProblem(self.sentence, f"{name}/{self.path}" if self.path else name)
+
+
+def token(name: str) -> str:
+    """Return any name as it stands in a path (RFC 6901 §3)."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 class Kind:
@@ -49,9 +54,26 @@ class Kind:
         _ = resolve
         return value
 
+    def holds_ids(self) -> bool:
+        """Say whether `map_ids` can ever change a value of this kind."""
+        return False
+
+    def inside(self, name: str, value: Any) -> "Kind":
+        """Return the kind of a value's member or item, for a patch that goes there. Raises ValueProblem for none."""
+        _ = value
+        raise ValueProblem(f"must not name “{name[:60]}” inside of {self.name}")
+
+    def check_whole(self, value: Any) -> None:
+        """Check of a value whose members are checked what they demand of each other. Raises ValueProblem."""
+
 
 class Anything(Kind):
     """Any JSON value."""
+
+    def inside(self, name: str, value: Any) -> Kind:
+        """Return the same: inside of anything is anything."""
+        _ = (name, value)
+        return self
 
 
 class Boolean(Kind):
@@ -111,7 +133,7 @@ class String(Kind):
         if not isinstance(value, str):
             raise _wrong(self, value)
         if self.choices is not None and value not in self.choices:
-            raise ValueProblem(f"must be one of {', '.join(sorted(self.choices))}, and is {_shown(value)}")
+            raise ValueProblem(f"must be one of {', '.join(sorted(self.choices))}, and is {shown(value)}")
         if self.net_unicode:
             value = unicodedata.normalize("NFC", value)
             if any(unicodedata.category(character) == "Cc" for character in value):
@@ -140,6 +162,10 @@ class Id(Kind):
         if all(isinstance(value, str) and ID.match(value) for value in values):
             return values
         return super().check_items(values)
+
+    def holds_ids(self) -> bool:
+        """It is one."""
+        return True
 
     def map_ids(self, value: Any, resolve: Callable[[str], str]) -> Any:
         """Replace a creation id."""
@@ -199,9 +225,22 @@ class Nullable(Kind):
                 raise
             raise _wrong(self, value) from None
 
+    def holds_ids(self) -> bool:
+        """Say whether the kind does."""
+        return self.kind.holds_ids()
+
     def map_ids(self, value: Any, resolve: Callable[[str], str]) -> Any:
         """Replace creation ids inside."""
         return None if value is None else self.kind.map_ids(value, resolve)
+
+    def inside(self, name: str, value: Any) -> Kind:
+        """Return what the kind has there."""
+        return self.kind.inside(name, value)
+
+    def check_whole(self, value: Any) -> None:
+        """Check what the kind does."""
+        if value is not None:
+            self.kind.check_whole(value)
 
 
 @dataclass(frozen=True)
@@ -224,9 +263,18 @@ class ListOf(Kind):
             raise ValueProblem(f"must have at most {self.most} items")
         return self.kind.check_items(value)
 
+    def holds_ids(self) -> bool:
+        """Say whether the items do."""
+        return self.kind.holds_ids()
+
     def map_ids(self, value: Any, resolve: Callable[[str], str]) -> Any:
         """Replace creation ids inside."""
         return [self.kind.map_ids(item, resolve) for item in value]
+
+    def inside(self, name: str, value: Any) -> Kind:
+        """Return the items' kind."""
+        _ = (name, value)
+        return self.kind
 
 
 @dataclass(frozen=True)
@@ -249,6 +297,21 @@ class MapOf(Kind):
         if len(value) > self.most:
             raise ValueProblem(f"must have at most {self.most} members")
         return {_checked(self.key, name, name): _checked(self.value, item, name) for name, item in value.items()}
+
+    def holds_ids(self) -> bool:
+        """Say whether names or values do."""
+        return self.key.holds_ids() or self.value.holds_ids()
+
+    def inside(self, name: str, value: Any) -> Kind:
+        """Return the values' kind, if the name may be one."""
+        _ = value
+        _checked(self.key, name, name)
+        return self.value
+
+    def check_whole(self, value: Any) -> None:
+        """Check how many there are."""
+        if len(value) > self.most:
+            raise ValueProblem(f"must have at most {self.most} members")
 
     def map_ids(self, value: Any, resolve: Callable[[str], str]) -> Any:
         """Replace creation ids inside, in names too."""
@@ -288,7 +351,7 @@ class Record(Kind):
             kind = self.members.get(name)
             if kind is None:
                 if self.closed:
-                    raise ValueProblem(f"has no member {_shown(name)}; it may have {', '.join(self.members)}")
+                    raise ValueProblem(f"has no member {shown(name)}; it may have {', '.join(self.members)}")
                 continue
             result[name] = _checked(kind, item, name)
         return result
@@ -302,14 +365,14 @@ def _checked(kind: Kind, value: Any, name: str) -> Any:
     try:
         return kind.check(value)
     except ValueProblem as problem:
-        raise problem.under(name) from None
+        raise problem.under(token(name)) from None
 
 
 def _wrong(kind: Kind, value: Any) -> ValueProblem:
-    return ValueProblem(f"must be {kind.name}, and is {_shown(value)}")
+    return ValueProblem(f"must be {kind.name}, and is {shown(value)}")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Show a value in a sentence, shortened."""
     if value is None:
         return "null"

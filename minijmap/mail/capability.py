@@ -8,6 +8,8 @@ from minijmap.jmap.session import Access, Capability
 MAIL = "urn:ietf:params:jmap:mail"
 SUBMISSION = "urn:ietf:params:jmap:submission"
 VACATION = "urn:ietf:params:jmap:vacationresponse"
+MDN = "urn:ietf:params:jmap:mdn"
+SMIME = "urn:ietf:params:jmap:smimeverify"
 
 DEEPEST_MAILBOX = 20
 LONGEST_MAILBOX_NAME = 255
@@ -50,3 +52,13 @@ def submission_capability(max_message_size: int) -> Capability:
 def vacation_capability() -> Capability:
     """Return the capability of vacation responses (RFC 8621 §1.3.3)."""
     return Capability(VACATION, {}, lambda _: {})
+
+
+def mdn_capability() -> Capability:
+    """Return the capability of message disposition notifications (RFC 9007 §1.3)."""
+    return Capability(MDN, {}, lambda _: {})
+
+
+def smime_capability() -> Capability:
+    """Return the capability of verified S/MIME signatures (RFC 9219 §3)."""
+    return Capability(SMIME, {}, lambda _: {})

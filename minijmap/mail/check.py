@@ -109,6 +109,13 @@ RULES = (
         "SELECT 'e' || key FROM email WHERE key NOT IN (SELECT id FROM email_search_docsize)",
     ),
     (
+        "Emails whose S/MIME status is not as kept for queries",
+        """
+        SELECT 'e' || s.email FROM email_smime AS s WHERE NOT EXISTS (
+            SELECT 1 FROM email AS e WHERE e.key = s.email AND e.account = s.account AND e.received_at = s.received_at)
+        """,
+    ),
+    (
         "Messages in the queue that are for nobody",
         "SELECT 'q' || key FROM queue_message WHERE key NOT IN (SELECT message FROM queue_recipient)",
     ),

@@ -15,7 +15,9 @@ from minijmap.store import documents
 from minijmap.store.database import Reader, Transaction
 from minijmap.store.documents import Collection
 
-MAILBOXES = Collection("mailbox", "Mailbox")
+MOST_MAILBOXES = 10_000
+"""Mailboxes that an account may have."""
+MAILBOXES = Collection("mailbox", "Mailbox", most=MOST_MAILBOXES)
 
 PLACES = """
     SELECT json_group_array(json_array(e.thread, m.mailbox, e.unread, e.received_at, e.key))

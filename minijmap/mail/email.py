@@ -26,8 +26,8 @@ from minijmap.jmap.values import (
     UTCDate,
     unsigned_int,
 )
-from minijmap.mail import counts, emailget, emailquery, threading
-from minijmap.mail.capability import MAIL, MOST_KEYWORDS_PER_EMAIL, MOST_MAILBOXES_PER_EMAIL
+from minijmap.mail import counts, emailget, emailquery, smimestatus, threading
+from minijmap.mail.capability import MAIL, MOST_KEYWORDS_PER_EMAIL, MOST_MAILBOXES_PER_EMAIL, SMIME
 from minijmap.mail.ingest import EMAILS
 from minijmap.mail.keywords import KEYWORDS, check_truth
 from minijmap.store import blobs, documents
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from minijmap.jmap.call import Call
     from minijmap.jmap.session import Access
 
-SERVER_MADE = frozenset(("id", "blobId", "threadId", "size", "hasAttachment", "preview"))
+SERVER_MADE = frozenset(("id", "blobId", "threadId", "size", "hasAttachment", "preview", *smimestatus.PROPERTIES))
 CHANGEABLE = ("id", "keywords", "mailboxIds")
 MAILBOX_IDS = MapOf(Id(), TrueOnly())
 
 
-def _fixed(kind: Kind | None = None) -> Property:
-    return Property(kind or Anything(), immutable=True, server_set=True)
+def _fixed(kind: Kind | None = None, capability: str | None = None) -> Property:
+    return Property(kind or Anything(), immutable=True, server_set=True, capability=capability)
 
 
 class EmailType(DataType):
@@ -53,6 +53,7 @@ class EmailType(DataType):
     capability = MAIL
     prefix = "e"
     collection = EMAILS
+    holds_blobs = True
     verbs = ("get", "changes", "set", "query", "queryChanges")
     properties = {
         "id": _fixed(Id()),
@@ -64,6 +65,7 @@ class EmailType(DataType):
         "receivedAt": Property(UTCDate(), default=None, immutable=True),
         **{name: _fixed() for name in (*emailget.HEADER_PROPERTIES, "headers", "hasAttachment", "preview")},
         **{name: _fixed() for name in emailget.BODY_PROPERTIES},
+        **{name: _fixed(capability=SMIME) for name in smimestatus.PROPERTIES},
     }
     get_arguments = {
         "bodyProperties": Nullable(ListOf(String(), most=1000)),
@@ -76,6 +78,10 @@ class EmailType(DataType):
     query_defaults = {"collapseThreads": False}
     filters = emailquery.FILTERS
     sorts = emailquery.SORTS
+
+    def __init__(self, statuses: smimestatus.Statuses | None = None) -> None:
+        """`statuses` finds what S/MIME signatures are worth; without it they are as they are known."""
+        self._statuses = statuses
 
     # Reading
 
@@ -105,11 +111,37 @@ class EmailType(DataType):
         reader = call.reader()
         if keys is None:
             keys = [row[0] for row in reader.all("SELECT key FROM email WHERE account = ?", (access.account,))]
-        return emailget.fetch(reader, access.account, keys, names, emailget.BodyArguments.of(arguments))
+        if self._statuses is not None and not smimestatus.FINDING.isdisjoint(names):
+            self._statuses.find_for(smimestatus.store_of(call), access.account, keys, call.now())
+        return self._read(call.reader(), access.account, keys, names, emailget.BodyArguments.of(arguments))
 
     def read(self, reader: Reader, account: int, keys: Sequence[int] | None, names: Sequence[str]) -> Fetched:
         """Read Emails without body values."""
-        return emailget.fetch(reader, account, list(keys or ()), names, emailget.BodyArguments())
+        return self._read(reader, account, list(keys or ()), names, emailget.BodyArguments())
+
+    def _read(
+        self,
+        reader: Reader,
+        account: int,
+        keys: Sequence[int],
+        names: Sequence[str],
+        arguments: emailget.BodyArguments,
+    ) -> Fetched:
+        """Read Emails; what RFC 9219 adds is beside them, for it changes."""
+        beside = [name for name in names if name in smimestatus.PROPERTIES]
+        own = [name for name in names if name not in smimestatus.PROPERTIES]
+        fetched = emailget.fetch(reader, account, keys, own, arguments)
+        if not beside:
+            return fetched
+        known = smimestatus.values(reader, fetched.keys)
+        emails = self.plain(fetched)
+        for key, one in zip(fetched.keys, emails, strict=True):
+            one |= {name: known[key][name] for name in beside}
+        return Fetched(emails, fetched.keys)
+
+    def holders(self, reader: Reader, account: int, blob_id: str) -> list[int]:
+        """Return the keys of the Emails that have a message or a part with a blobId (RFC 9404 §4.3)."""
+        return emailget.holders(reader, account, blob_id)
 
     # /set (RFC 8621 §4.6)
 
@@ -191,6 +223,11 @@ class EmailType(DataType):
 
     # /query (RFC 8621 §4.4)
 
+    def prepare_query(self, call: "Call", access: "Access", arguments: Mapping[str, Any]) -> None:
+        """Find the statuses of S/MIME signatures if the filter looks at them (RFC 9219 §4.2)."""
+        if self._statuses is not None and smimestatus.names_smime(arguments["filter"]):
+            self._statuses.find_for_query(smimestatus.store_of(call), access.account, call.now())
+
     def plan(self, scope: Scope, arguments: Mapping[str, Any]) -> QueryPlan:
         """Return the plan of a query."""
         return emailquery.plan(self, scope, arguments)
@@ -263,6 +300,7 @@ def destroy_email(tx: Transaction, account: int, key: int) -> int | None:
     _change_keywords(tx, account, key, received_at, document["keywords"], {})
     tx.execute("DELETE FROM email_mailbox WHERE email = ?", (key,))
     tx.execute("DELETE FROM email_content WHERE email = ?", (key,))
+    smimestatus.forget(tx, key)
     documents.destroy(tx, EMAILS, account, key)
     blobs.remove_use(tx, blob, account, EMAILS.type_name, key)
     threading.email_left(tx, account, thread)

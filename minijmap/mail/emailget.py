@@ -12,7 +12,7 @@ import orjson
 
 from minijmap.jmap.datatype import Fetched
 from minijmap.mail import body, headers, message
-from minijmap.mail.ingest import CONVENIENCE
+from minijmap.mail.ingest import CONVENIENCE, EMAILS
 from minijmap.mail.message import Part
 from minijmap.store import blobs, documents
 from minijmap.store.database import Reader
@@ -97,6 +97,19 @@ def fetch(reader: Reader, account: int, keys: Sequence[int], names: Sequence[str
     return Fetched([_show(reader, account, one, names, arguments) for one in emails], found_keys)
 
 
+def holders(reader: Reader, account: int, blob_id: str) -> list[int]:
+    """Return the keys of the Emails by which a blob can be discovered: as their message or as one of its parts."""
+    whole, is_part, _ = blob_id.partition("-")
+    keys = blobs.holders(reader, account, whole, EMAILS.type_name)
+    if not is_part or not keys:
+        return keys
+    # All of them are the same octets, and so have the same parts.
+    stored = reader.value("SELECT rest -> '$.structure' FROM email_content WHERE email = ?", (keys[0],))
+    structure = orjson.loads(stored)
+    view = View(message.from_json({"h": [], "p": structure}), whole, lambda: b"", BodyArguments())
+    return keys if view.has_part(blob_id) else []
+
+
 def _show(
     reader: Reader, account: int, email: Mapping[str, Any], names: Sequence[str], arguments: BodyArguments
 ) -> dict[str, Any]:
@@ -143,6 +156,10 @@ class View:
 
     def _part_blob_id(self, part: Part) -> str:
         return blobs.range_id(self._blob_id, part.body_start, part.body_end - part.body_start, part.encoding)
+
+    def has_part(self, blob_id: str) -> bool:
+        """Say whether a part is shown with this blobId."""
+        return any(self._part_blob_id(part) == blob_id for part in self._root.leaves())
 
     def _values(self) -> dict[str, Any]:
         """Return the body values that are asked for: of text parts only (RFC 8621 §4.1.4)."""

@@ -13,7 +13,7 @@ from minijmap.jmap.call import Argument, Call
 from minijmap.jmap.errors import RequestTooLarge, SetError, invalid_properties
 from minijmap.jmap.methods import Method
 from minijmap.jmap.session import Access
-from minijmap.jmap.setting import MOST_OBJECTS, OBJECT, check_state
+from minijmap.jmap.setting import MOST_OBJECTS, OBJECT, check_state, one_object
 from minijmap.jmap.standard import ACCOUNT, STATE
 from minijmap.jmap.values import Id, Kind, MapOf, Nullable, UTCDate, ValueProblem
 from minijmap.mail import counts, ingest
@@ -111,7 +111,7 @@ def store_all(
         created, refused, threads = {}, dict(failed), []
         for creation_id, one in ready.items():
             try:
-                with tx.savepoint():
+                with one_object(tx):
                     added = store(tx, access.account, one)
             except SetError as error:
                 refused[creation_id] = error

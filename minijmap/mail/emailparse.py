@@ -1,16 +1,19 @@
 """Email/parse: blobs looked at as messages, without becoming Emails (RFC 8621 §4.9)."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
+from minijmap.jmap.blobreading import BlobReader
 from minijmap.jmap.call import Argument, Call
 from minijmap.jmap.errors import InvalidArguments, RequestTooLarge
 from minijmap.jmap.methods import Method
 from minijmap.jmap.standard import ACCOUNT
 from minijmap.jmap.values import Boolean, Id, ListOf, Nullable, String, unsigned_int
-from minijmap.mail import body, emailget, headers, ingest, message
-from minijmap.mail.capability import MAIL
+from minijmap.mail import body, emailget, headers, ingest, message, smimestatus
+from minijmap.mail.capability import MAIL, SMIME
 from minijmap.mail.emailget import BodyArguments, View
-from minijmap.store import blobs
+from minijmap.mail.smimetrust import TrustStore
 
 DEFAULT_PROPERTIES = (
     *("messageId", "inReplyTo", "references", "sender", "from", "to", "cc", "bcc", "replyTo", "subject", "sentAt"),
@@ -31,13 +34,18 @@ PARSE_ARGUMENTS = {
 }
 
 
-def parse_emails(call: Call) -> dict[str, Any]:
+def email_parse(trust: TrustStore) -> Method:
+    """Return the method; `trust` is what S/MIME signatures are verified by."""
+    return Method("Email/parse", MAIL, lambda call: parse_emails(call, trust))
+
+
+def parse_emails(call: Call, trust: TrustStore) -> dict[str, Any]:
     """Answer Email/parse."""
     arguments = call.arguments(PARSE_ARGUMENTS)
     access = call.access(arguments["accountId"])
     names = tuple(dict.fromkeys(DEFAULT_PROPERTIES if arguments["properties"] is None else arguments["properties"]))
     for name in names:
-        if name not in KNOWN and not emailget.is_header_property(name):
+        if not _is_known(name, call.using):
             raise InvalidArguments(f"Email has no property “{name}”.", arguments=["properties"])
     wrong = emailget.wrong_body_property(arguments["bodyProperties"])
     if wrong is not None:
@@ -46,17 +54,21 @@ def parse_emails(call: Call) -> dict[str, Any]:
     limit = call.engine.limits.max_objects_in_get
     if len(blob_ids) > limit:
         raise RequestTooLarge(f"{call.name} takes at most {limit} blobs.")
+    own = [name for name in names if name not in smimestatus.PROPERTIES]
+    reader = BlobReader(call, access)
     parsed, not_parsable, not_found = {}, [], []
     for blob_id in blob_ids:
-        raw = blobs.open_blob(call.reader(), access.account, blob_id)
+        raw = reader.octets(blob_id)
         if raw is None:
             not_found.append(blob_id)
             continue
-        shown = _show(raw, blob_id, names, BodyArguments.of(arguments))
-        if shown is None:
+        root = message.parse(raw)
+        if not root.headers:  # octets that don't begin with a header field
             not_parsable.append(blob_id)
-        else:
-            parsed[blob_id] = shown
+            continue
+        shown = _show(raw, root, blob_id, own, BodyArguments.of(arguments))
+        signed = smimestatus.parsed(raw, root, trust, call.now()) if len(own) < len(names) else {}
+        parsed[blob_id] = {**shown, **{name: value for name, value in signed.items() if name in names}}
     return {
         "accountId": access.account_id,
         "parsed": parsed or None,
@@ -65,11 +77,15 @@ def parse_emails(call: Call) -> dict[str, Any]:
     }
 
 
-def _show(raw: bytes, blob_id: str, names: tuple[str, ...], arguments: BodyArguments) -> dict[str, Any] | None:
-    """Show a message; None for octets that don't begin with a header field."""
-    root = message.parse(raw)
-    if not root.headers:
-        return None
+def _is_known(name: str, using: AbstractSet[str]) -> bool:
+    if name in smimestatus.PROPERTIES:
+        return SMIME in using
+    return name in KNOWN or emailget.is_header_property(name)
+
+
+def _show(
+    raw: bytes, root: message.Part, blob_id: str, names: Sequence[str], arguments: BodyArguments
+) -> dict[str, Any]:
     view = View(root, blob_id, lambda: raw, arguments)
     shown: dict[str, Any] = {}
     for name in names:
@@ -88,6 +104,3 @@ def _show(raw: bytes, blob_id: str, names: tuple[str, ...], arguments: BodyArgum
         else:
             shown[name] = view.value(name)
     return shown
-
-
-EMAIL_PARSE = Method("Email/parse", MAIL, parse_emails)

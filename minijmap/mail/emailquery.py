@@ -1,7 +1,8 @@
 """Email/query: its filters and sorts as tables, and where a query starts walking (RFC 8621 §4.4).
 
-SQLite's planner is told where to start: the words, else the Mailbox, else the keyword, else the account by date. A
-query by date then reads just the rows that it shows, collapsed or not. Must not know how an Email is shown.
+SQLite's planner is told where to start: the words, else what is signed (if that is little), else the Mailbox, else the
+keyword, else the account by date. A query by date then reads just the rows that it shows, collapsed or not. Must not
+know how an Email is shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ from minijmap.jmap.filtering import (
 )
 from minijmap.jmap.query import UNLIMITED, places_in
 from minijmap.jmap.values import Boolean, Id, ListOf, String, UTCDate, unsigned_int
-from minijmap.mail import search
+from minijmap.mail import search, smimestatus
 from minijmap.mail.threading import THREADS
 from minijmap.store import documents
 from minijmap.store.database import Reader
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 MOST_TERMS = 256
 """Words and phrases in all the conditions of a filter: each is looked up in the index."""
+MOST_COUNTED = 2000
+"""Signed Emails that are counted to find out where a walk starts best."""
 THREAD_NAMES = frozenset(("allInThreadHaveKeyword", "someInThreadHaveKeyword", "noneInThreadHaveKeyword"))
 
 
@@ -143,6 +146,7 @@ FILTERS = {
     "hasAttachment": Filter(Boolean(), lambda scope, value: _compare("has_attachment", "=")(scope, int(value))),
     **{name: Filter(String(most_octets=10_000), _words(name)) for name in search.COLUMNS},
     "header": Filter(_HeaderFilter(String(1, 10_000)), _header),
+    **smimestatus.FILTERS,
 }
 
 # Sorts (RFC 8621 §4.4.2)
@@ -238,6 +242,10 @@ def _start(node: FilterNode | None, scope: Scope) -> tuple[Start, FilterNode | N
         source = f"{hits} CROSS JOIN email AS e ON e.key = d.email"
         start = Start(source, Condition("e.account = ?", (match, account)), "e.key", "e.received_at")
         return start, _without(node, frozenset((*search.COLUMNS, "OR")))
+    signed = next((name for name in smimestatus.WALKS if top.get(name) == [True]), None)
+    if signed is not None and _are_fewer(scope, signed, top.get("inMailbox", [])):
+        start = Start("email_smime AS d", _signed(account, signed), "d.email", "d.received_at")
+        return start, _without(node, frozenset((signed,)))
     if len(top.get("inMailbox", ())) == 1:
         where = Condition("d.mailbox = ?", (_own_mailbox(scope, top["inMailbox"][0]),))
         start = Start("email_mailbox AS d", where, "d.email", "d.received_at")
@@ -247,6 +255,24 @@ def _start(node: FilterNode | None, scope: Scope) -> tuple[Start, FilterNode | N
         start = Start("email_keyword AS d", where, "d.email", "d.received_at")
         return start, _without(node, frozenset(("hasKeyword",)))
     return Start("email AS e", Condition("e.account = ?", (account,)), "e.key", "e.received_at"), node
+
+
+def _signed(account: int, name: str) -> Condition:
+    return Condition(f"d.account = ?{smimestatus.WALKS[name]}", (account,))
+
+
+def _are_fewer(scope: Scope, name: str, mailbox_ids: list[str]) -> bool:
+    """Say whether there are fewer Emails with such a signature than in the Mailbox: the walk starts at the fewest.
+
+    Of those that are many, a walk through the Mailbox soon meets enough: they need not be counted to the end.
+    """
+    if len(mailbox_ids) != 1:
+        return True
+    where = _signed(scope.account, name)
+    total = scope.reader.value("SELECT total_emails FROM mailbox WHERE key = ?", (_own_mailbox(scope, mailbox_ids[0]),))
+    counted = f"SELECT count(*) FROM (SELECT 1 FROM email_smime AS d WHERE {where.sql} LIMIT ?)"
+    limit = min(total or 0, MOST_COUNTED)
+    return bool(scope.reader.value(counted, (*where.parameters, limit)) < limit)
 
 
 def _own_mailbox(scope: Scope, mailbox_id: str) -> int:

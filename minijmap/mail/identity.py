@@ -5,6 +5,8 @@ Owns which addresses an Identity may have: those that `Senders` says are the acc
 
 from typing import Any, ClassVar
 
+import orjson
+
 from minijmap.jmap.datatype import DataType, Property, SetContext
 from minijmap.jmap.errors import SetError, invalid_properties
 from minijmap.jmap.values import Boolean, Id, Kind, ListOf, Nullable, Record, String, ValueProblem
@@ -14,8 +16,8 @@ from minijmap.store import documents
 from minijmap.store.database import Reader, Transaction
 from minijmap.store.documents import Collection
 
-IDENTITIES = Collection("identity", "Identity")
 MOST_IDENTITIES = 1000
+IDENTITIES = Collection("identity", "Identity", most=MOST_IDENTITIES)
 MOST_NAME = 998
 MOST_EMAIL_ADDRESSES = 100
 MOST_SIGNATURE = 100_000
@@ -63,6 +65,12 @@ def identity_email(reader: Reader, account: int, key: int) -> str | None:
     return None if document is None else str(document["email"])
 
 
+def identities(reader: Reader, account: int) -> list[dict[str, Any]]:
+    """Return the documents of an account's Identities, the account's own first."""
+    rows = reader.all("SELECT doc FROM identity WHERE account = ? ORDER BY key", (account,))
+    return [orjson.loads(row[0]) for row in rows]
+
+
 class IdentityType(DataType):
     """Identity, as a table."""
 
@@ -92,8 +100,6 @@ class IdentityType(DataType):
             raise invalid_properties(f"“{email[:60]}” is not a mail address.", "email")
         if not self._senders.may_use(tx, account, email):
             raise SetError("forbiddenFrom", f"“{email}” is not yours to send from.")
-        if tx.value("SELECT count(*) FROM identity WHERE account = ?", (account,)) >= MOST_IDENTITIES:
-            raise SetError(SetError.OVER_QUOTA, f"An account may have {MOST_IDENTITIES} identities.")
         return super().create(context, {**wanted, "mayDelete": True})
 
     def destroy(self, context: SetContext, key: int) -> None:

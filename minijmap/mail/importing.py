@@ -16,6 +16,7 @@ from minijmap.mail.ingest import ParsedEmail
 from minijmap.mail.keywords import aligned
 from minijmap.mail.mailbox import MailboxType, add_mailbox, find_child
 from minijmap.store.database import Database, Transaction
+from minijmap.store.usage import OverQuota
 
 BATCH_MESSAGES = 100
 BATCH_OCTETS = 4_000_000
@@ -72,20 +73,28 @@ def _store(
                 there += 1
                 continue
             try:
-                target = _target(tx, account, mailbox or item.folder)
+                with tx.savepoint():
+                    threads.append(_add(tx, account, item, parsed, mailbox, now))
             except _BadFolder as error:
                 refused.append((item.where, str(error)))
-                continue
-            known = item.received_at if item.received_at is not None else parsed.arrived_at
-            received_at = now if known is None else min(known, now)
-            keywords = aligned(sorted(item.keywords), parsed.listed["hasAttachment"])
-            added = ingest.add(tx, account, parsed, mailboxes=[target], keywords=keywords, received_at=received_at)
-            threads.append(added.thread)
+            except OverQuota as error:
+                refused.append((item.where, f"there is no room for it. {error}"))
         counts.recount(tx, account, threads)
         return len(threads), there, refused
 
     imported, there, refused = database.write(job) if batch else (0, 0, [])
     return Progress(imported, there, [*failures, *refused], octets)
+
+
+def _add(
+    tx: Transaction, account: int, item: ArchivedMessage, parsed: ParsedEmail, mailbox: str | None, now: int
+) -> int:
+    """Store one message where it belongs; return its Thread's key. Raises _BadFolder or OverQuota."""
+    target = _target(tx, account, mailbox or item.folder)
+    known = item.received_at if item.received_at is not None else parsed.arrived_at
+    received_at = now if known is None else min(known, now)
+    keywords = aligned(sorted(item.keywords), parsed.listed["hasAttachment"])
+    return ingest.add(tx, account, parsed, mailboxes=[target], keywords=keywords, received_at=received_at).thread
 
 
 class _BadFolder(Exception):

@@ -11,8 +11,19 @@ from typing import Any
 import orjson
 
 from minijmap.jmap import dates
-from minijmap.mail import body, counts, headers, message, reportform, search, text, threading
-from minijmap.mail.keywords import of_arrival
+from minijmap.mail import (
+    body,
+    counts,
+    headers,
+    message,
+    reportform,
+    search,
+    smimeform,
+    smimestatus,
+    text,
+    threading,
+)
+from minijmap.mail.keywords import HAS, HAS_NOT, of_arrival
 from minijmap.store import blobs, documents
 from minijmap.store.blobs import PackedBlob
 from minijmap.store.database import Database, Reader, Transaction
@@ -45,6 +56,8 @@ class ParsedEmail:
     """When its newest Received field says that it arrived; both in milliseconds."""
     report: reportform.Report | None = None
     """What it tells about a message that was sent."""
+    has_smime: bool = False
+    """Whether there may be an S/MIME signature: by the types of its parts (see `smimeform`)."""
 
 
 def parse(raw: bytes) -> ParsedEmail:
@@ -70,6 +83,7 @@ def parse(raw: bytes) -> ParsedEmail:
         sent_at=_milliseconds(convenience["sentAt"]),
         arrived_at=_arrival(root.headers),
         report=reportform.read(raw, root),
+        has_smime=smimeform.find(root) is not None,
     )
 
 
@@ -143,10 +157,12 @@ def add(
     mailboxes: Sequence[int],
     keywords: Iterable[str],
     received_at: int,
+    enforced: bool = True,
 ) -> Added:
     """Store an Email. The caller recounts its thread when it has stored all it has (see `counts.recount`).
 
-    `mailboxes` are keys of the account's Mailboxes, at least one; `received_at` is in milliseconds.
+    `mailboxes` are keys of the account's Mailboxes, at least one; `received_at` is in milliseconds. Raises OverQuota,
+    for the caller to undo the Email, unless `enforced` is False: so comes what the server itself has to tell somebody.
     """
     flags = dict.fromkeys(keywords, True)
     blob = blobs.store(tx, parsed.blob)
@@ -181,7 +197,9 @@ def add(
     tx.many("INSERT INTO email_mailbox VALUES (?, ?, ?, ?)", [(one, received_at, key, thread) for one in mailboxes])
     tx.many("INSERT INTO email_keyword VALUES (?, ?, ?, ?)", [(account, one, received_at, key) for one in flags])
     search.insert(tx, key, parsed.words)
-    blobs.add_use(tx, blob, account, EMAILS.type_name, key)
+    if parsed.has_smime:
+        smimestatus.note(tx, account, key, received_at)
+    blobs.add_use(tx, blob, account, EMAILS.type_name, key, enforced=enforced)
     tx.touch(account, DELIVERIES, tx.state(account, EMAILS.type_name))
     return Added(key, thread)
 
@@ -222,21 +240,59 @@ def deliver(
 
 
 def arrive(
-    tx: Transaction, parsed: ParsedEmail, accounts: Iterable[int], received_at: int, *, is_junk: bool = False
+    tx: Transaction,
+    parsed: ParsedEmail,
+    accounts: Iterable[int],
+    received_at: int,
+    *,
+    is_junk: bool = False,
+    enforced: bool = True,
 ) -> None:
     """Put a message that has arrived into the Inbox of each account; `received_at` is in milliseconds.
 
-    Junk goes to the Mailbox with that role instead, and has the keyword `$junk` (RFC 8621 §4.1.1).
+    Junk goes to the Mailbox with that role instead, and has the keyword `$junk` (RFC 8621 §4.1.1). `enforced`: see
+    `add`.
     """
-    flags = [of_arrival(parsed.listed["hasAttachment"]), *(["$junk"] if is_junk else [])]
+    flags = ["$junk"] if is_junk else []
     for account in accounts:
-        place = _mailbox(tx, account, "junk" if is_junk else "inbox")
-        added = add(tx, account, parsed, mailboxes=[place], keywords=flags, received_at=received_at)
-        counts.recount(tx, account, [added.thread])
-        if parsed.report is not None and not is_junk:
-            from minijmap.mail import reports
+        mailbox = place_for(tx, account, is_junk=is_junk)
+        place(tx, account, parsed, mailboxes=[mailbox], keywords=flags, received_at=received_at, enforced=enforced)
+        if not is_junk:
+            note_report(tx, account, parsed)
 
-            reports.note(tx, account, parsed.report, blobs.store(tx, parsed.blob))
+
+def place_for(tx: Transaction, account: int, *, is_junk: bool = False) -> int:
+    """Return the key of the Mailbox where mail arrives when nothing else is said: the Inbox, or that for junk."""
+    return _mailbox(tx, account, "junk" if is_junk else "inbox")
+
+
+def place(
+    tx: Transaction,
+    account: int,
+    parsed: ParsedEmail,
+    *,
+    mailboxes: Sequence[int],
+    keywords: Iterable[str],
+    received_at: int,
+    enforced: bool = True,
+) -> Added:
+    """Put a message that has arrived into Mailboxes; its keywords tell the truth about attachments (RFC 9979 §4).
+
+    EmailPush tells of it: what is imported or written here is no news, and goes by `add`. `enforced`: see there.
+    """
+    wanted = [*(one for one in keywords if one not in (HAS, HAS_NOT)), of_arrival(parsed.listed["hasAttachment"])]
+    added = add(tx, account, parsed, mailboxes=mailboxes, keywords=wanted, received_at=received_at, enforced=enforced)
+    counts.recount(tx, account, [added.thread])
+    tx.execute("INSERT INTO email_arrival VALUES (?, ?, ?)", (account, added.key, int(tx.clock() * 1000)))
+    return added
+
+
+def note_report(tx: Transaction, account: int, parsed: ParsedEmail) -> None:
+    """Write down what a message reports, if it does, about one that the account has sent."""
+    if parsed.report is not None:
+        from minijmap.mail import reports
+
+        reports.note(tx, account, parsed.report, blobs.store(tx, parsed.blob))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from minijmap.jmap.datatype import Condition, DataType, Filter, Property, Scope,
 from minijmap.jmap.errors import SetError, invalid_properties
 from minijmap.jmap.query import QueryPlan, SqlPlan, index_in, places_in
 from minijmap.jmap.values import Boolean, Id, Nullable, String, unsigned_int
-from minijmap.mail import counts
+from minijmap.mail import counts, emailget
 from minijmap.mail.capability import DEEPEST_MAILBOX, LONGEST_MAILBOX_NAME, MAIL
 from minijmap.store import documents
 from minijmap.store.database import Reader, Transaction
@@ -43,7 +43,7 @@ NEW_ACCOUNT = (
     ("Junk", "junk", 5),
     ("Trash", "trash", 6),
 )
-MOST_MAILBOXES = 10_000
+MOST_MAILBOXES = counts.MOST_MAILBOXES
 
 
 def add_mailbox(
@@ -106,6 +106,7 @@ class MailboxType(DataType):
     capability = MAIL
     prefix = "m"
     collection = counts.MAILBOXES
+    shows_blobs = True
     verbs = ("get", "changes", "set", "query", "queryChanges")
     constrained = True
     properties = {
@@ -141,13 +142,22 @@ class MailboxType(DataType):
     query_arguments = {"sortAsTree": Boolean(), "filterAsTree": Boolean()}
     query_defaults = {"sortAsTree": False, "filterAsTree": False}
 
+    def holders(self, reader: Reader, account: int, blob_id: str) -> list[int]:
+        """Return the keys of the Mailboxes with an Email that refers to a blob (RFC 9404 §4.3)."""
+        emails = emailget.holders(reader, account, blob_id)
+        found: list[int] = orjson.loads(
+            reader.value(
+                "SELECT json_group_array(mailbox) FROM (SELECT DISTINCT m.mailbox FROM json_each(?) AS asked "
+                "CROSS JOIN email_mailbox AS m ON m.email = asked.value ORDER BY m.mailbox)",
+                (documents.dump(emails),),
+            )
+        )
+        return found
+
     # /set (RFC 8621 §2.5)
 
     def create(self, context: SetContext, wanted: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Store a new Mailbox."""
-        count = context.tx.value("SELECT count(*) FROM mailbox WHERE account = ?", (context.account,))
-        if count >= MOST_MAILBOXES:
-            raise SetError(SetError.OVER_QUOTA, f"An account may have {MOST_MAILBOXES} mailboxes.")
         key, more = super().create(context, wanted)
         self._reshape(context, key, None, wanted["role"])
         return key, more

@@ -16,9 +16,10 @@ def remove_account(tx: Transaction, account: int) -> None:
     for table, column, owner in (
         ("email_content", "email", "email"),
         ("email_mailbox", "email", "email"),
+        ("email_smime", "email", "email"),
         ("mailbox_thread", "thread", "thread"),
     ):
         tx.execute(f"DELETE FROM {table} WHERE {column} IN {mine.format(owner)}", (account,))
-    emptied = ("email_keyword", "thread_reference", "email", "thread", "mailbox")
-    for table in (*emptied, "identity", "email_submission", "sent_message", "vacation_response"):
+    emptied = ("email_keyword", "email_arrival", "thread_reference", "email", "thread", "mailbox")
+    for table in (*emptied, "identity", "email_submission", "sent_message", "mdn_sent", "vacation_response"):
         tx.execute(f"DELETE FROM {table} WHERE account = ?", (account,))

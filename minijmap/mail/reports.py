@@ -71,6 +71,15 @@ def forget_old(tx: Transaction) -> None:
     tx.execute("DELETE FROM sent_message WHERE submission NOT IN (SELECT key FROM email_submission)")
 
 
+def sent_email(reader: Reader, account: int, message_id: str) -> str | None:
+    """Return the id of the Email that was last sent with a Message-ID (without brackets), if it is still there."""
+    key = _find(reader, account, Report("", "", message_id, ()))
+    document = None if key is None else documents.load(reader, submission.SUBMISSIONS, account, key)
+    email_id = "" if document is None else str(document["emailId"])
+    there = reader.value("SELECT 1 FROM email WHERE key = ? AND account = ?", (email_id[1:] or 0, account))
+    return email_id if there else None
+
+
 def _find(reader: Reader, account: int, report: Report) -> int | None:
     """Return the key of the submission that a report is about, or None."""
     for column, value in (("envid", report.envid), ("message_id", report.message_id)):

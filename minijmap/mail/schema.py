@@ -4,7 +4,7 @@
 other tables are kept beside them in the same transaction: `email_mailbox` and `email_keyword` are where queries walk,
 `mailbox_thread` is from where a mailbox's counts are kept, `email_search` is the index of words. `minijmap check`
 makes all of them anew and compares. `queue_message` and `queue_recipient` are what is on its way out (see `queue`),
-`sent_message` is by what reports about it are known (see `reports`).
+`sent_message` is by what reports about it are known (see `reports`); `email_smime` is what a signature is worth.
 """
 
 from minijmap.store.schema import Migration
@@ -203,6 +203,51 @@ MAIL_MIGRATIONS = (
         "mail-submission-2",
         """
         ALTER TABLE queue_message ADD COLUMN protocol TEXT NOT NULL DEFAULT 'JMAP';     -- how it was handed in
+        """,
+    ),
+    Migration(
+        "mail-arrival-1",
+        """
+        CREATE TABLE email_arrival (            -- Emails that were delivered in the last days (see `emailpush`)
+            account INTEGER NOT NULL,
+            email INTEGER NOT NULL,
+            at INTEGER NOT NULL,                -- milliseconds
+            PRIMARY KEY (account, email)
+        ) STRICT, WITHOUT ROWID;
+        """,
+    ),
+    Migration(
+        "mail-smime-1",
+        """
+        CREATE TABLE email_smime (                  -- Emails with S/MIME, and their status (see `smimestatus`)
+            email INTEGER PRIMARY KEY,
+            account INTEGER NOT NULL,
+            received_at INTEGER NOT NULL,           -- milliseconds, as the Email's
+            status TEXT,                            -- NULL: nobody has examined it yet
+            at_delivery TEXT,
+            errors TEXT,                            -- JSON
+            verified_at INTEGER,                    -- milliseconds
+            due INTEGER NOT NULL DEFAULT 0          -- milliseconds; from then on the status may be another
+        ) STRICT;
+        CREATE INDEX email_smime_received ON email_smime (account, received_at, email);
+        CREATE INDEX email_smime_status ON email_smime (account, status, received_at, email);
+        CREATE INDEX email_smime_at_delivery ON email_smime (account, at_delivery, received_at, email);
+        CREATE INDEX email_smime_due ON email_smime (due, email);
+        CREATE TABLE smime_progress (
+            unseen INTEGER NOT NULL,                -- at Emails up to this key, from before, nobody has looked
+            anchors TEXT NOT NULL                   -- on which trust anchors the statuses rest
+        ) STRICT;
+        INSERT INTO smime_progress SELECT coalesce(max(key), 0), '' FROM email;
+        """,
+    ),
+    Migration(
+        "mail-mdn-1",
+        """
+        CREATE TABLE mdn_sent (                     -- when an account has sent an MDN, in the last hour (see `mdnsend`)
+            account INTEGER NOT NULL,
+            at INTEGER NOT NULL                     -- milliseconds
+        ) STRICT;
+        CREATE INDEX mdn_sent_at ON mdn_sent (account, at);
         """,
     ),
 )

@@ -91,8 +91,13 @@ def _folded(text: str) -> str:
 
 def match_query(condition: str, text: str) -> str | None:
     """Return the FTS5 query of a filter condition; None when the text has no word, and so matches nothing."""
+    return columns_query(COLUMNS[condition], text)
+
+
+def columns_query(columns: str, text: str) -> str | None:
+    """Return the query of a text in some columns of an index whose rows are made of `entry`."""
     wanted = " AND ".join([_term_query(term) for term in terms(text)])
-    return f"{COLUMNS[condition]} : ({wanted})" if wanted else None
+    return f"{columns} : ({wanted})" if wanted else None
 
 
 def _term_query(term: Term) -> str:
@@ -110,12 +115,13 @@ def _quoted(text: str) -> str:
 
 def indexed(texts: Sequence[str]) -> tuple[str, ...]:
     """Return the row of the index for the texts of a message, in the order of INDEXED."""
-    return tuple([_indexed(column, text) for column, text in zip(INDEXED, texts, strict=True)])
+    return tuple([entry(text, in_parts=column in IN_PARTS) for column, text in zip(INDEXED, texts, strict=True)])
 
 
-def _indexed(column: str, text: str) -> str:
+def entry(text: str, *, in_parts: bool) -> str:
+    """Return what a column of an index has for a text; `in_parts`: it is found inside of words too."""
     folded = _folded(text)
-    return f"{words.cut(folded)} {words.parts(folded)}" if column in IN_PARTS else words.cut(folded)
+    return f"{words.cut(folded)} {words.parts(folded)}" if in_parts else words.cut(folded)
 
 
 def insert(tx: Transaction, key: int, row: Sequence[str], table: str = "email_search") -> None:

@@ -63,7 +63,8 @@ def get_snippets(call: Call) -> dict[str, Any]:
     if len(email_ids) > limit:
         raise RequestTooLarge(f"{call.name} takes at most {limit} Emails.")
     reader = call.reader()
-    node = parse_filter(EMAIL, arguments["filter"], Scope(reader, access.account, resolve=call.resolve_id))
+    scope = Scope(reader, access.account, resolve=call.resolve_id, using=call.using)
+    node = parse_filter(EMAIL, arguments["filter"], scope)
     source = _Source(reader, access.account, node)
     found, not_found = [], []
     for email_id in email_ids:

@@ -90,6 +90,7 @@ class EmailSubmissionType(DataType):
     capability = SUBMISSION
     prefix = "s"
     collection = SUBMISSIONS
+    holds_blobs = True
     verbs = ("get", "changes", "set", "query", "queryChanges")
     properties = {
         "id": _set_by_server(Id()),
@@ -300,7 +301,7 @@ def take_back(tx: Transaction, account: int, submission: int | None, recipients:
 
 def keep_blob(tx: Transaction, account: int, submission: int, blob: int) -> None:
     """Keep a report's blob while its submission is there."""
-    blobs.add_use(tx, blob, account, SUBMISSIONS.type_name, submission)
+    blobs.add_use(tx, blob, account, SUBMISSIONS.type_name, submission, enforced=False)
 
 
 def _let_go(tx: Transaction, account: int, submission: int, document: Mapping[str, Any]) -> None:

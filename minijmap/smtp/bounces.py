@@ -67,7 +67,7 @@ def compose(notice: Notice) -> bytes:
     boundary = f"={secrets.token_hex(16)}="
     returned, returned_type = _returned(notice, action)
     parts = [("text/plain; charset=utf-8", _text(notice)), (_kind(notice, "delivery-status"), _status(notice))]
-    body = b"".join(_part(boundary, kind, content) for kind, content in (*parts, (returned_type, returned)))
+    body = b"".join(part(boundary, kind, content) for kind, content in (*parts, (returned_type, returned)))
     top = (
         "Return-Path: <>\r\n"
         f"From: Mail Delivery <postmaster@{domain}>\r\n"
@@ -78,23 +78,25 @@ def compose(notice: Notice) -> bytes:
         "Auto-Submitted: auto-replied\r\n"
         "MIME-Version: 1.0\r\n"
         f'Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="{boundary}"\r\n'
-        f"Content-Transfer-Encoding: {_encoding(body)}\r\n\r\n"
+        f"Content-Transfer-Encoding: {encoding(body)}\r\n\r\n"
     )
     return top.encode() + body + f"--{boundary}--\r\n".encode()
 
 
-def _part(boundary: str, kind: str, content: bytes) -> bytes:
-    head = f"--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: {_encoding(content)}\r\n\r\n"
+def part(boundary: str, kind: str, content: bytes) -> bytes:
+    """Return a part of a multipart, its delimiter before it."""
+    head = f"--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: {encoding(content)}\r\n\r\n"
     return head.encode() + content + (b"" if content.endswith(b"\r\n") else b"\r\n")
 
 
-def _encoding(content: bytes) -> str:
+def encoding(content: bytes) -> str:
+    """Return the transfer encoding of content that is not encoded (RFC 2045 §6.2)."""
     return "7bit" if content.isascii() else "8bit"
 
 
 def _kind(notice: Notice, name: str) -> str:
-    """Return a media type, in the form for addresses beyond ASCII if there are any (RFC 6533 §4)."""
-    plain = all(one.recipient.address.isascii() for one in notice.verdicts)
+    """Return a media type, in the form for what is beyond ASCII if there is any (RFC 6533 §4)."""
+    plain = all(one.recipient.address.isascii() and one.reply.isascii() for one in notice.verdicts)
     return f"message/{name}" if plain else f"message/global-{name}"
 
 
@@ -142,6 +144,10 @@ def _returned(notice: Notice, action: str) -> tuple[bytes, str]:
     header = header_of(notice.message)
     if action == FAILED and ret == "FULL" and len(notice.message) <= MOST_RETURNED:
         return notice.message, "message/rfc822" if header.isascii() else "message/global"
-    if len(header) > MOST_HEADER:
-        header = header[: header.rfind(b"\r\n", 0, MOST_HEADER) + 2]
+    header = shortened(header)
     return header, "text/rfc822-headers" if header.isascii() else "message/global-headers"
+
+
+def shortened(header: bytes) -> bytes:
+    """Return as much of a header as is returned: whole lines."""
+    return header if len(header) <= MOST_HEADER else header[: header.rfind(b"\r\n", 0, MOST_HEADER) + 2]

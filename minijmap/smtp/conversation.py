@@ -58,6 +58,7 @@ class Conversation(SMTP):
         self._conversations = conversations
         self._transaction: MailTransaction | None = None
         self._errors = self._commands = 0
+        self._is_offence = True
         self._delivering = False
         self._farewell: str | None = None
 
@@ -102,7 +103,7 @@ class Conversation(SMTP):
             self._reset_timeout()
             reply = await self._answer(await self._read_line())
             self._commands += 1
-            if reply.startswith("5"):
+            if reply.startswith("5") and self._is_offence:
                 self._errors += 1
                 self._service.abuse.refused(self.peer)
             if delay := self._service.abuse.delay(self.peer):
@@ -215,10 +216,12 @@ class Conversation(SMTP):
 
     async def _answer(self, line: bytes) -> str:
         """Do what a line says, and return the reply. Raises Hangup, and what a lost connection raises."""
+        self._is_offence = True
         try:
             method, argument = self._command_in(line)
             return await method(self, argument)
         except Refused as refusal:
+            self._is_offence = refusal.is_offence
             return refusal.reply
         except (Hangup, ConnectionError, IncompleteReadError):
             raise

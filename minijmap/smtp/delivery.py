@@ -8,13 +8,16 @@ queue, to be sent outside, or is captured (see `capture`). Must not know who sub
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
-from minijmap.mail import ingest, outgoing, queue, reports, submission
-from minijmap.mail.ingest import ParsedEmail
+from minijmap.mail import outgoing, queue, reports, submission
+from minijmap.mail.ingest import EMAILS
 from minijmap.mail.queue import Queued, Recipient
-from minijmap.smtp import bounces, capture, outcome, trace
+from minijmap.sieve import arrival
+from minijmap.sieve.arrival import Arrivals, Arriving, Read, Refusal
+from minijmap.smtp import bounces, capture, outcome, refusing, trace
 from minijmap.smtp.bounces import Verdict
 from minijmap.smtp.recipients import Recipients
 from minijmap.store import blobs
@@ -26,6 +29,10 @@ FIRST_RETRY, LONGEST_RETRY = 60, 3600
 """Seconds after which something that has failed is tried again; each time after twice as long."""
 BATCH = 100
 STOP_SECONDS = 4.0
+
+_SENDING = frozenset((submission.SUBMISSIONS.type_name, EMAILS.type_name))
+
+_DSN: Final = frozenset(("NOTIFY", "ORCPT", "RET", "ENVID"))
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +55,18 @@ class Plan:
         return tuple(recipient for recipient, account in self.places if account is None)
 
     @property
-    def accounts(self) -> list[int]:
-        """Return the accounts that get the message, each once whatever its addresses."""
-        return list(dict.fromkeys(account for _, account in self.places if account is not None))
+    def arrivals(self) -> tuple[arrival.Recipient, ...]:
+        """Return the recipients here as their mail arrives: by account and address."""
+        return tuple(
+            arrival.Recipient(account, one.address, _dsn({**self.message.parameters, **one.parameters}))
+            for one, account in self.places
+            if account is not None
+        )
+
+
+def _dsn(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the sender of a message asked about notifications (RFC 3461 §4), by names in lower case."""
+    return {name.lower(): str(value) for name, value in parameters.items() if name.upper() in _DSN and value}
 
 
 class Delivery:
@@ -72,6 +88,7 @@ class Delivery:
         """
         self._database = database
         self._recipients = recipients
+        self._arrivals = Arrivals(recipients, hostname)
         self._hostname = hostname
         self._clock = clock
         self._on_outside = on_outside
@@ -98,8 +115,11 @@ class Delivery:
             self._thread.join(STOP_SECONDS)
 
     def hear(self, changes: Changes) -> None:
-        """Look into the queue when submissions have changed. Called after each commit; does not wait."""
-        if any(submission.SUBMISSIONS.type_name in types for types in changes.values()):
+        """Look into the queue when something may have come into it. Called after each commit; does not wait.
+
+        What is sent has an EmailSubmission that changes; or, if it is an MDN, the Email that it is for (RFC 9007 §2.1).
+        """
+        if any(not _SENDING.isdisjoint(types) for types in changes.values()):
             self._wake.set()
 
     def _run(self) -> None:
@@ -151,18 +171,21 @@ class Delivery:
                 return
             raw = blobs.read(reader, plan.message.blob) if plan.here or self._capturing else b""
         # Reading the message takes time, and needs no transaction.
-        parsed = ingest.parse(self._arriving(plan, raw)) if plan.here else None
+        read = self._read(plan, raw) if plan.here else None
         captured = capture.parse(plan.message, plan.outside, raw, self._hostname) if self._capturing else None
-        notice = self._notice(plan, raw, int(self._clock() * 1000))
 
         def job(tx: Transaction) -> bool:
             # Canceled meanwhile, or a user has come or gone: if anything is left to do, it is still due.
             if self._plan(tx, key, now) != plan:
                 return False
             at = int(self._clock() * 1000)
-            _settle(tx, plan, parsed, captured, at)
-            if notice is not None:
-                outcome.tell(tx, self._recipients, plan.message, notice, at)
+            if captured is not None:
+                capture.store(tx, plan.message, plan.outside, captured, at)
+            else:
+                queue.send_outside(tx, plan.outside)
+            if read is not None:
+                refused = self._settle(tx, plan, read)
+                self._tell(tx, plan, refused, raw, at)
             return bool(plan.outside) and captured is None
 
         if self._database.write(job):
@@ -178,15 +201,42 @@ class Delivery:
             places.append((recipient, None if user is None else user.account))
         return Plan(message, tuple(places))
 
-    def _notice(self, plan: Plan, raw: bytes, now: int) -> ParsedEmail | None:
-        """Return what the sender is told who wants to know that it was delivered, or None (RFC 3461 §5.2.3)."""
-        reply = submission.DELIVERED["smtpReply"]
-        verdicts = [
-            Verdict(recipient, bounces.DELIVERED, "2.1.5", reply, "")
-            for recipient in plan.here
-            if plan.message.sender and bounces.wanted(recipient, bounces.DELIVERED)
-        ]
-        return outcome.notification(plan.message, verdicts, raw, self._hostname, now) if verdicts else None
+    def _read(self, plan: Plan, raw: bytes) -> Read:
+        """Read the message as the mailboxes here get it."""
+        message = plan.message
+        arriving = Arriving(self._arriving(plan, raw), message.sender, plan.arrivals, int(self._clock() * 1000))
+        read = self._arrivals.read(arriving)
+        self._arrivals.warm(self._database, read)
+        return read
+
+    def _settle(self, tx: Transaction, plan: Plan, read: Read) -> dict[str, Refusal]:
+        """Write everything that delivering to the mailboxes here means; return who refuses it, and why."""
+        message = plan.message
+        settled = self._arrivals.settle(tx, read)
+        refused = {one.recipient.address: one.refusal for one in settled.outcomes if one.refusal is not None}
+        own_id = (read.parsed.listed["messageId"] or [""])[0]
+        reports.remember(tx, message.account, message.submission, message_id=own_id)
+        statuses = {one.address: submission.DELIVERED for one in plan.here if one.address not in refused}
+        statuses |= {
+            address: {"smtpReply": refusing.line(refusal), "delivered": "no", "displayed": "unknown"}
+            for address, refusal in refused.items()
+        }
+        submission.report(tx, message.account, message.submission, statuses, final=True)
+        queue.done(tx, message, plan.here)
+        return refused
+
+    def _tell(self, tx: Transaction, plan: Plan, refused: Mapping[str, Refusal], raw: bytes, now: int) -> None:
+        """Tell the sender who has refused it, and who has it, as far as the sender wants to know (RFC 3461 §5.2)."""
+        verdicts = []
+        for one in plan.here if plan.message.sender else ():
+            refusal = refused.get(one.address)
+            if refusal is None and bounces.wanted(one, bounces.DELIVERED):
+                verdicts.append(Verdict(one, bounces.DELIVERED, "2.1.5", submission.DELIVERED["smtpReply"], ""))
+            elif refusal is not None and bounces.wanted(one, bounces.FAILED):
+                verdicts.append(Verdict(one, bounces.FAILED, refusal.status, refusing.line(refusal), ""))
+        if verdicts:
+            notice = outcome.notification(plan.message, verdicts, raw, self._hostname, now)
+            outcome.tell(tx, self._recipients, plan.message, notice, now)
 
     def _arriving(self, plan: Plan, raw: bytes) -> bytes:
         """Return the message as the mailboxes here get it: with its trace, without Bcc (RFC 5321 §4.4)."""
@@ -204,23 +254,6 @@ class Delivery:
         )
         message_id = outgoing.message_id(message.queued_at, name, self._hostname)
         return trace.fields(arrival) + outgoing.leaving(raw, sent_at=message.release_at, message_id=message_id)
-
-
-def _settle(tx: Transaction, plan: Plan, parsed: ParsedEmail | None, captured: ParsedEmail | None, now: int) -> None:
-    """Write everything that delivering a message means, in one transaction."""
-    message = plan.message
-    if captured is not None:
-        capture.store(tx, message, plan.outside, captured, now)
-    else:
-        queue.send_outside(tx, plan.outside)
-    if parsed is None:
-        return
-    ingest.arrive(tx, parsed, plan.accounts, now)
-    own_id = (parsed.listed["messageId"] or [""])[0]
-    reports.remember(tx, message.account, message.submission, message_id=own_id)
-    statuses = {recipient.address: submission.DELIVERED for recipient in plan.here}
-    submission.report(tx, message.account, message.submission, statuses, final=True)
-    queue.done(tx, message, plan.here)
 
 
 def _postpone(tx: Transaction, key: int, now: int) -> None:

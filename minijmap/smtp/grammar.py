@@ -20,11 +20,15 @@ _SIZE = re.compile(r"[0-9]{1,20}")
 
 
 class Refused(Exception):
-    """A command is answered with this reply, and changes nothing."""
+    """A command is answered with this reply, and changes nothing.
 
-    def __init__(self, reply: str) -> None:
+    `is_offence`: whether it is held against the client; what a user's own filter refuses is not.
+    """
+
+    def __init__(self, reply: str, *, is_offence: bool = True) -> None:
         super().__init__(reply)
         self.reply = reply
+        self.is_offence = is_offence
 
 
 Check = Callable[[str | None], bool]

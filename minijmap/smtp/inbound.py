@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from minijmap.sieve import arrival
+from minijmap.sieve.arrival import Arriving
 from minijmap.smtp import authresults, grammar, trace
 from minijmap.smtp.grammar import Recipient, Refused
 from minijmap.smtp.role import Command, Envelope, MailTransaction
@@ -43,14 +45,15 @@ class Inbound:
         self, conversation: "Conversation", transaction: MailTransaction, asked: Recipient
     ) -> None:
         """Add a recipient: one of ours, since nothing is relayed (RFC 5321 §4.1.1.3). Strangers may have to wait."""
-        user = await self._service.find(asked.address)
+        user, is_full = await self._service.find(asked.address)
         if user is None:
             raise Refused("550 5.1.1 Nobody here has this address")
+        if is_full:
+            raise Refused("452 4.2.2 The mailbox is full, try again later")
         if seconds := await self._service.wait(conversation.peer, transaction.sender, user.account):
             raise Refused(f"451 4.7.1 Come back in {seconds} seconds")
         transaction.recipients.append(asked)
-        if user.account not in transaction.accounts:
-            transaction.accounts.append(user.account)
+        transaction.accounts[asked.address] = user.account
 
     async def take(self, conversation: "Conversation", transaction: MailTransaction, message: bytes) -> str:
         """Store a message for all its recipients at once. Only a commit on disk is answered with 250."""
@@ -65,10 +68,14 @@ class Inbound:
         raw = self._trace(conversation, transaction, trace_id, received_at, found)
         raw += authresults.without_ours(message, self._service.hostname)
         try:
-            await self._service.deliver(raw, transaction.accounts, int(received_at * 1000), is_junk=is_junk)
+            arriving = _arriving(conversation, transaction, raw, received_at, is_junk=is_junk)
+            refused = await self._service.deliver(arriving)
         except Exception:
             log.exception("Message %s could not be stored", trace_id)
             return "451 4.3.0 The message could not be stored, try again later"
+        if refused:
+            log.info("Message %s from %s refused by its recipients: %s", trace_id, conversation.peer, refused)
+            raise Refused(refused, is_offence=False)
         log.info("Message %s of %d octets from %s accepted", trace_id, len(message), conversation.peer)
         return f"250 2.6.0 Message accepted as {trace_id}"
 
@@ -107,3 +114,20 @@ class Inbound:
             ),
             found,
         )
+
+
+def _arriving(
+    conversation: "Conversation", transaction: MailTransaction, raw: bytes, received_at: float, *, is_junk: bool
+) -> Arriving:
+    recipients = dict.fromkeys(
+        arrival.Recipient(transaction.accounts[one.address], one.address) for one in transaction.recipients
+    )
+    return Arriving(
+        raw,
+        transaction.sender,
+        tuple(recipients),
+        int(received_at * 1000),
+        is_junk=is_junk,
+        peer=conversation.peer,
+        helo=conversation.helo_name,
+    )

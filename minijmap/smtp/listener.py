@@ -36,16 +36,18 @@ class Listener:
         loop_thread: LoopThread | None = None,
         limits: Limits | None = None,
         resolver: Resolver | None = None,
+        on_queued: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; nothing is opened yet. A `loop_thread` that is handed in is the caller's to start and stop.
 
-        Without a `resolver`, `settings.dns_server` is asked. Raises CertificateError.
+        Without a `resolver`, `settings.dns_server` is asked. `on_queued` is called when a message that has arrived has
+        put others into the queue. Raises CertificateError.
         """
         address = address or settings.smtp
         if address is None:
             raise ValueError("There is no address to listen on.")
         self._address = address
-        self._service = Service(settings, database, clock, limits or Limits(), resolver)
+        self._service = Service(settings, database, clock, limits or Limits(), resolver, on_queued)
         self._role = role(self._service)
         self._owns_thread = loop_thread is None
         self._thread = loop_thread or LoopThread()

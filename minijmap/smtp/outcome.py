@@ -141,7 +141,8 @@ def tell(tx: Transaction, recipients: Recipients, message: Queued, notice: inges
     if user is None:
         queue.put(tx, message.account, blob, _NOBODY, {message.sender: {}}, now=now, release_at=now)
         return
-    ingest.arrive(tx, notice, [user.account], now)
+    # Who has no room left is told all the same that their letter did not arrive.
+    ingest.arrive(tx, notice, [user.account], now, enforced=False)
     key = message.submission
     document = None if key is None else documents.load(tx, submission.SUBMISSIONS, message.account, key)
     if key is None or document is None or user.account != message.account:

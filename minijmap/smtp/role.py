@@ -27,8 +27,8 @@ class MailTransaction:
     parameters: Mapping[str, str | None] = field(default_factory=dict)
     """Those of MAIL that are kept: see `Role.mail_parameters`."""
     recipients: list[Recipient] = field(default_factory=list)
-    accounts: list[int] = field(default_factory=list)
-    """Whose the recipients are, each account once, where they are people here."""
+    accounts: dict[str, int] = field(default_factory=dict)
+    """Whose the recipients are, by their address, where they are people here."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from minijmap.smtp.resolver import Questions
 from minijmap.smtp.route import ToMx, ToRelay
 from minijmap.smtp.sender import Sender, Ways
 from minijmap.smtp.trace import address_literal
-from minijmap.smtp.watch import Watch
 from minijmap.store.database import Changes, Database
 
 
@@ -77,7 +76,6 @@ class Outgoing:
 
     delivery: Delivery
     sender: Sender | None
-    watch: Watch
 
     @classmethod
     def make(cls, settings: Settings, database: Database, outside: Outside, *, capturing: bool = False) -> "Outgoing":
@@ -91,13 +89,13 @@ class Outgoing:
             on_outside=(lambda: None) if sender is None else sender.wake,
             capturing=capturing,
         )
+        return cls(delivery, sender)
 
-        def wake() -> None:
-            delivery.wake()
-            if sender is not None:
-                sender.wake()
-
-        return cls(delivery, sender, Watch(database, wake))
+    def look(self) -> None:
+        """Look into the queue: another process may have written there. Does not wait."""
+        self.delivery.wake()
+        if self.sender is not None:
+            self.sender.wake()
 
     def hear(self, changes: Changes) -> None:
         """Look into the queue when submissions have changed. Called after each commit; does not wait."""
@@ -108,11 +106,9 @@ class Outgoing:
         if self.sender is not None:
             self.sender.start()
         self.delivery.start()
-        self.watch.start()
 
     def stop(self) -> None:
         """Stop all of it. May be called again."""
-        self.watch.stop()
         self.delivery.stop()
         if self.sender is not None:
             self.sender.stop()

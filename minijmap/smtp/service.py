@@ -9,20 +9,21 @@ import contextlib
 import ipaddress
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from minijmap.aio import run_apart
 from minijmap.config import Settings
-from minijmap.mail import ingest
+from minijmap.sieve.arrival import Arriving
 from minijmap.smtp.abuse import Abuse
 from minijmap.smtp.certificate import Certificate, CertificateError
 from minijmap.smtp.greylist import Greylist
+from minijmap.smtp.reception import Reception
 from minijmap.smtp.recipients import Recipients
 from minijmap.smtp.resolver import Resolver
+from minijmap.store import usage
 from minijmap.store.accounts import User
 from minijmap.store.database import Database
 
@@ -71,6 +72,7 @@ class Service:
         clock: Callable[[], float],
         limits: Limits,
         resolver: Resolver | None = None,
+        on_queued: Callable[[], None] = lambda: None,
     ) -> None:
         self.hostname = settings.hostname
         self.max_message_size = settings.max_message_size
@@ -78,6 +80,7 @@ class Service:
         self.limits = limits
         self._database = database
         self.recipients = Recipients(settings.aliases)
+        self._reception = Reception(database, self.recipients, settings.hostname, on_queued)
         self._settings = settings
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="minijmap-smtp")
         self._judges = asyncio.Semaphore(JUDGES)
@@ -120,13 +123,14 @@ class Service:
         """Do something that may wait, away from the loop; return or raise what it does."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, job, *arguments)
 
-    async def find(self, address: str) -> User | None:
-        """Return the user an address belongs to, or None."""
+    async def find(self, address: str) -> tuple[User | None, bool]:
+        """Return the user an address belongs to, or None, and whether there is no more room for their mail."""
         return await self.run(self._find, address)
 
-    def _find(self, address: str) -> User | None:
+    def _find(self, address: str) -> tuple[User | None, bool]:
         with self._database.read() as reader:
-            return self.recipients.find(reader, address)
+            user = self.recipients.find(reader, address)
+            return user, user is not None and usage.is_full(reader, user.account)
 
     async def wait(self, peer: str, sender: str, account: int) -> int:
         """Return after how many seconds a stranger is to come back with mail for an account, 0 for everybody else.
@@ -156,9 +160,12 @@ class Service:
             self._judge_made = Judge(self.resolver, self.hostname, self._settings.policy, self.clock)
         return self._judge_made.judge(envelope, message, deadline)
 
-    async def deliver(self, raw: bytes, accounts: Sequence[int], received_at: int, *, is_junk: bool = False) -> None:
-        """Store a message in accounts. Returns once it is on disk; raises what the store raises."""
-        await self.run(partial(ingest.deliver, is_junk=is_junk), self._database, raw, accounts, received_at)
+    async def deliver(self, arriving: Arriving) -> str:
+        """Deliver a message; return the reply that refuses it for all recipients, or "" when it was taken.
+
+        Returns once it is on disk; raises what the store raises.
+        """
+        return await self.run(self._reception.take, arriving)
 
     def close(self) -> None:
         """Wait for what the threads still do, and end them."""

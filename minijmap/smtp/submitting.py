@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, TypeVarTuple
 
+from minijmap.aio import LoopThread
 from minijmap.config import Settings
 from minijmap.jmap import dates
 from minijmap.jmap.errors import SetError
@@ -27,6 +28,7 @@ from minijmap.smtp.recipients import POSTMASTER
 from minijmap.smtp.role import Command, MailTransaction
 from minijmap.smtp.service import Limits, Service, is_loopback
 from minijmap.store.database import Database, Reader, Transaction
+from minijmap.store.usage import OverQuota
 
 if TYPE_CHECKING:
     from minijmap.smtp.conversation import Conversation
@@ -182,6 +184,9 @@ class Submission:
             return self._database.write(job)
         except SetError as error:
             raise _refused(error) from None
+        except OverQuota as error:
+            # The copy in Sent is the user's: without room for it nothing is sent.
+            raise _refused(SetError(SetError.OVER_QUOTA, str(error))) from None
 
     def _now(self) -> int:
         return int(self._service.clock() * 1000)
@@ -195,6 +200,7 @@ def submission_listener(
     clock: Callable[[], float] = time.time,
     *,
     limits: Limits = LIMITS,
+    loop_thread: LoopThread | None = None,
 ) -> Listener:
     """Return a listener in this role; nothing is opened yet."""
     if settings.tls_certificate is None and address.host != "localhost" and not is_loopback(address.host):
@@ -206,6 +212,7 @@ def submission_listener(
         address=address,
         role=lambda service: Submission(service, database, doorkeeper),
         limits=limits,
+        loop_thread=loop_thread,
     )
 
 

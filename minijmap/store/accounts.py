@@ -11,6 +11,7 @@ import os
 import secrets
 from dataclasses import dataclass
 
+from minijmap.store import limits, usage
 from minijmap.store.database import Reader, Transaction
 
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**14, 8, 1
@@ -62,6 +63,7 @@ def add_user(tx: Transaction, address: str, name: str, password: str, now: int) 
     user = int(tx.value("SELECT last_insert_rowid()"))
     tx.execute("INSERT INTO account (user, name) VALUES (?, ?)", (user, address))
     account = int(tx.value("SELECT last_insert_rowid()"))
+    limits.apply(tx, account)
     tx.execute(
         "INSERT INTO credential (user, label, secret, created_at) VALUES (?, NULL, ?, ?)",
         (user, hash_password(password), now),
@@ -88,6 +90,12 @@ def find_user(reader: Reader, address: str) -> User | None:
     return None if row is None else User(*row)
 
 
+def user_of(reader: Reader, account: int) -> User | None:
+    """Return the user whose account has this key, or None."""
+    key = reader.value("SELECT user FROM account WHERE key = ?", (account,))
+    return None if key is None else get_user(reader, key)
+
+
 def get_user(reader: Reader, key: int) -> User | None:
     """Return the user with this key, or None."""
     address = reader.value("SELECT address FROM user WHERE key = ?", (key,))
@@ -107,6 +115,7 @@ def remove_user(tx: Transaction, user: User) -> None:
     tx.execute("DELETE FROM credential WHERE user = ?", (user.key,))
     for table in ("state", "tombstone", "upload", "blob_use"):
         tx.execute(f"DELETE FROM {table} WHERE account = ?", (user.account,))
+    usage.forget(tx, user.account)
     tx.execute("DELETE FROM account WHERE key = ?", (user.account,))
     tx.execute("DELETE FROM user WHERE key = ?", (user.key,))
 

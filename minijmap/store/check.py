@@ -7,7 +7,7 @@ promise.
 import hashlib
 from collections.abc import Iterator
 
-from minijmap.store import blobs
+from minijmap.store import blobs, usage
 from minijmap.store.database import Reader
 
 MOST_SHOWN = 20
@@ -21,6 +21,7 @@ def problems(reader: Reader) -> Iterator[str]:
             yield f"SQLite: {message}"
     yield from _blobs(reader)
     yield from _orphans(reader)
+    yield from _usage(reader)
 
 
 def _blobs(reader: Reader) -> Iterator[str]:
@@ -54,3 +55,45 @@ def _orphans(reader: Reader) -> Iterator[str]:
     )
     if late:
         yield f"{late} states are newer than their account's last change."
+
+
+def _usage(reader: Reader) -> Iterator[str]:
+    """Count anew what each account uses, and compare."""
+    wrong = reader.value(
+        "SELECT count(*) FROM upload AS p WHERE free = EXISTS "
+        "(SELECT 1 FROM blob_use AS u WHERE u.blob = p.blob AND u.account = p.account)"
+    )
+    if wrong:
+        yield f"{wrong} uploads are not known to be used, or to be unused."
+    for resource, fresh in (
+        (usage.OCTETS, used_octets(reader)),
+        (usage.UPLOADS, unreferenced_octets(reader)),
+    ):
+        kept = dict(reader.all("SELECT account, used FROM usage WHERE resource = ?", (resource,)))
+        for account in sorted(fresh.keys() | kept.keys()):
+            if fresh.get(account, 0) != kept.get(account, 0):
+                yield (
+                    f"Account a{account} uses {fresh.get(account, 0)} octets of {resource}, "
+                    f"and {kept.get(account, 0)} are noted."
+                )
+
+
+def used_octets(reader: Reader) -> dict[int, int]:
+    """Count, by account, the octets of blobs that objects refer to."""
+    rows = reader.all(
+        "SELECT u.account, sum(b.size) FROM (SELECT DISTINCT account, blob FROM blob_use "
+        f"WHERE type NOT IN ({', '.join('?' * len(blobs.INTERNAL))})) AS u JOIN blob AS b ON b.key = u.blob "
+        "GROUP BY u.account",
+        blobs.INTERNAL,
+    )
+    return dict(rows)
+
+
+def unreferenced_octets(reader: Reader) -> dict[int, int]:
+    """Count, by account, what is counted of uploads that nothing refers to."""
+    rows = reader.all(
+        "SELECT p.account, sum(b.size + ?) FROM upload AS p JOIN blob AS b ON b.key = p.blob WHERE NOT EXISTS "
+        "(SELECT 1 FROM blob_use AS u WHERE u.blob = p.blob AND u.account = p.account) GROUP BY p.account",
+        (blobs.UPLOAD_OVERHEAD,),
+    )
+    return dict(rows)

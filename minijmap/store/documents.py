@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from minijmap.store import usage
 from minijmap.store.database import Reader, Transaction
 
 MOST_CHANGES = 10_000
@@ -19,10 +20,13 @@ MOST_CHANGES = 10_000
 
 @dataclass(frozen=True)
 class Collection:
-    """Where the documents of a type live: its table, and the name its states go by."""
+    """Where the documents of a type live: its table, the name its states go by, the column that says whose they are."""
 
     table: str
     type_name: str
+    owner: str = "account"
+    most: int | None = None
+    """How many of them an account may have; None for any number."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,12 @@ def dump(document: Any) -> str:
 
 
 def insert(tx: Transaction, place: Collection, account: int, document: Any, columns: Mapping[str, Any]) -> int:
-    """Add a document, with the values of the table's own columns, and return its key."""
+    """Add a document, with the values of the table's own columns, and return its key.
+
+    Raises OverQuota, with nothing written, when the account has as many as it may have.
+    """
+    if place.most is not None:
+        usage.count(tx, account, place.type_name, place.most)
     modseq = tx.next_modseq(account)
     values = {"account": account, "created": modseq, "changed": modseq, "doc": dump(document), **columns}
     cursor = tx.execute(
@@ -91,6 +100,8 @@ def destroy(tx: Transaction, place: Collection, account: int, key: int) -> bool:
     if created is None:
         return False
     tx.execute(f"DELETE FROM {place.table} WHERE key = ?", (key,))
+    if place.most is not None:
+        usage.add(tx, account, place.type_name, -1)
     modseq = tx.next_modseq(account)
     tx.execute(
         "INSERT INTO tombstone (account, type, destroyed, created, key, at) VALUES (?, ?, ?, ?, ?, ?)",

@@ -101,6 +101,46 @@ STORE_MIGRATIONS = (
         CREATE INDEX upload_blob ON upload (blob);
         """,
     ),
+    Migration(
+        "store-2",
+        """
+        ALTER TABLE upload ADD COLUMN free INTEGER NOT NULL DEFAULT 1;     -- 1: no object of the account refers to it
+        UPDATE upload SET free = NOT EXISTS (
+            SELECT 1 FROM blob_use AS u WHERE u.blob = upload.blob AND u.account = upload.account);
+        CREATE INDEX upload_free ON upload (account, at) WHERE free = 1;
+        CREATE INDEX upload_at ON upload (at);
+        CREATE TABLE usage (                -- see usage
+            account INTEGER NOT NULL,
+            resource TEXT NOT NULL,
+            used INTEGER NOT NULL,
+            PRIMARY KEY (account, resource)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO usage
+            SELECT u.account, 'octets', sum(b.size)
+            FROM (SELECT DISTINCT account, blob FROM blob_use WHERE type <> 'Queue') AS u
+            JOIN blob AS b ON b.key = u.blob GROUP BY u.account;
+        INSERT INTO usage
+            SELECT u.account, 'uploads', sum(b.size + 1000)
+            FROM upload AS u JOIN blob AS b ON b.key = u.blob WHERE u.free = 1 GROUP BY u.account;
+        CREATE TABLE quota (                -- a row for each limit that an account has: Quota objects (RFC 9425)
+            key INTEGER PRIMARY KEY AUTOINCREMENT,
+            account INTEGER NOT NULL,
+            created INTEGER NOT NULL,
+            changed INTEGER NOT NULL,
+            reshaped INTEGER NOT NULL,      -- the last change of anything but what is used
+            doc TEXT NOT NULL DEFAULT '{}',
+            resource TEXT NOT NULL,
+            hard_limit INTEGER NOT NULL,
+            UNIQUE (account, resource)
+        ) STRICT;
+        CREATE INDEX quota_created ON quota (account, created);
+        CREATE INDEX quota_changed ON quota (account, changed);
+        CREATE TABLE quota_setting (        -- see limits
+            account INTEGER PRIMARY KEY,    -- 0: the whole household
+            octets INTEGER NOT NULL         -- 0: no limit
+        ) STRICT;
+        """,
+    ),
 )
 
 

@@ -9,17 +9,18 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from tests.bench import baseline, fill, mail, server
+from tests.bench import baseline, cards, fill, listeners, mail, rules, server
 from tests.bench.client import Client, RefusedError
 from tests.bench.corpus import MARKS, Corpus, write_mbox
 from tests.bench.ground import BATCH, LANES, Ground, hits, make_changes, survey
 from tests.bench.measure import deliver, measure
 from tests.bench.operations import OPERATIONS
-from tests.bench.report import JUDGED, RELAYED, Level, as_json, render
+from tests.bench.report import JUDGED, RELAYED, SIEVE, Level, as_json, render
 
 WORDS = (min(MARKS, key=MARKS.__getitem__), max(MARKS, key=MARKS.__getitem__))
 LISTS = [operation.name for operation in OPERATIONS if operation.lists]
@@ -135,6 +136,10 @@ def own_server(options: argparse.Namespace, data: Path) -> list[Level]:
                 client.close()
         levels.append(level)
     outside(levels[-1])
+    progress(SIEVE.rpartition(",")[0])
+    levels[-1].facts[SIEVE] = rules.fifty_rules()
+    in_a_store_of_its_own(levels[-1], "10,000 cards", cards.asked)
+    in_a_store_of_its_own(levels[-1], "300 listeners", listeners.listened)
     return levels
 
 
@@ -147,6 +152,16 @@ def outside(level: Level) -> None:
         except (RefusedError, OSError) as error:  # what was measured before is shown all the same
             level.refused[name] = str(error)
             progress(f"not measured: {error}")
+
+
+def in_a_store_of_its_own(level: Level, name: str, facts: Callable[[], dict[str, float]]) -> None:
+    """What has nothing to do with the size of a mailbox: listeners, cards."""
+    progress(name)
+    try:
+        level.facts |= facts()
+    except (RefusedError, OSError) as error:  # what was measured before is shown all the same
+        level.refused[name] = str(error)
+        progress(f"not measured: {error}")
 
 
 def timed_start(data: Path) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 CORE, MAIL = "urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"
 SUBMISSION = "urn:ietf:params:jmap:submission"
+CONTACTS = "urn:ietf:params:jmap:contacts"
 REDIRECTS = 5
 LINE_LIMIT, HEADER_LIMIT = 65_536, 200
 
@@ -160,7 +161,7 @@ class Client:
 
     def request(self, *calls: tuple[str, dict[str, Any]]) -> Call:
         """A request of these method calls, named "0", "1", … (RFC 8620 §3.3)."""
-        known = [uri for uri in (CORE, MAIL, SUBMISSION) if uri in self.session["capabilities"]]
+        known = [uri for uri in (CORE, MAIL, SUBMISSION, CONTACTS) if uri in self.session["capabilities"]]
         invocations = [[name, arguments, str(number)] for number, (name, arguments) in enumerate(calls)]
         content = json.dumps({"using": known, "methodCalls": invocations}, separators=(",", ":")).encode()
         return Call(urljoin(self.session_url, self.session["apiUrl"]), content)

@@ -8,6 +8,14 @@ GROWTH = 1.5  # a list operation at the largest size against the smallest
 OPEN_INBOX = "open inbox"
 JUDGED = "SMTP in with SPF+DKIM+DMARC, messages/s"
 RELAYED = "sent to a local relay, messages/s"
+SIEVE = "Sieve, 50 rules over 20 kB, ms"
+CARDS_BY_NAME = "50 of 10,000 cards by name, ms"
+CARDS_BY_TEXT = "50 of 10,000 cards by text, ms"
+CARDS_MADE = "ContactCard/set, cards/s"
+HEARD = "change to 300 listeners, p95, ms"
+SLOWER = "requests with 300 listeners / with none"
+PER_STREAM = "memory of an event stream, kB"
+PER_WEB_SOCKET = "memory of a WebSocket, kB"
 
 
 class Timing(NamedTuple):
@@ -81,6 +89,14 @@ def budgets(levels: list[Level], list_operations: list[str]) -> list[Budget]:
         ("SMTP delivery, messages/s", 200.0, True),
         (JUDGED, 50.0, True),
         (RELAYED, 100.0, True),
+        (SIEVE, 2.0, False),
+        (CARDS_BY_NAME, 10.0, False),
+        (CARDS_BY_TEXT, 10.0, False),
+        (CARDS_MADE, 500.0, True),
+        (HEARD, 100.0, False),
+        (SLOWER, 1.2, False),
+        (PER_STREAM, 5.0, False),
+        (PER_WEB_SOCKET, 20.0, False),
     )
     for name, limit, at_least in limits:
         values = [level.facts[name] for level in levels if name in level.facts]

@@ -13,9 +13,12 @@ from minijmap.config import Settings
 from minijmap.http.app import create_app
 from minijmap.http.arrivals import Arrivals
 from minijmap.http.cors import Cors
+from minijmap.http.live import Live
 from minijmap.http.serve import HttpServer
 from minijmap.http.signin import SignIn
 from minijmap.jmap.engine import Engine, Limits
+from minijmap.push.bus import Bus
+from minijmap.push.states import States
 from minijmap.setting_kinds import Address
 from minijmap.signin import Doorkeeper
 from minijmap.store import accounts, schema
@@ -113,8 +116,10 @@ def open_site(database, clock):
         def start(limits=None, **settings):
             engine = Engine(database, [], clock=clock, limits=limits or Limits())
             arrivals, cors = Arrivals(engine.limits), Cors(settings.get("cors_origins", ("*",)))
-            app = create_app(engine, Settings(**settings), SignIn(Doorkeeper(database, clock=clock)), arrivals, cors)
-            server = HttpServer(app, Address("127.0.0.1", 0), arrivals, cors)
+            live = Live(States(database, Bus(), ()))
+            signin = SignIn(Doorkeeper(database, clock=clock))
+            app = create_app(engine, Settings(**settings), signin, arrivals, cors, live)
+            server = HttpServer(app, Address("127.0.0.1", 0), arrivals, cors, live)
             address = server.start()
             stack.callback(server.stop)
             return Site(database, clock, user, engine, server, arrivals, address)

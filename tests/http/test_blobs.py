@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from minijmap.http.download import disposition, parse_range
 from minijmap.jmap.engine import Limits
+from minijmap.store import blobs, usage
 from minijmap.store.accounts import add_user
 
 
@@ -32,6 +33,21 @@ def test_upload_and_download(site):
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in answer.headers["Content-Security-Policy"]
     assert answer.headers["Content-Encoding"] is None
+
+
+def test_uploads_that_nobody_uses_have_a_quota_of_their_own(site, clock):
+    """The newest always has room; the oldest go for it (RFC 8620 §6)."""
+    account = site.user.account
+    first = upload(site, b"a" * 5000)["blobId"]
+    clock.now += 1
+    second = upload(site, b"b" * 50)["blobId"]
+    # As though there were as much as may be, but for what the second one takes.
+    most = blobs.MOST_UNREFERENCED - 7050
+    site.database.write(lambda tx: usage.add(tx, account, usage.UPLOADS, most))
+    clock.now += 1
+    third = upload(site, b"c" * 4000)["blobId"]
+    found = [site.ask("GET", f"/jmap/download/a1/{one}/x").status for one in (first, second, third)]
+    assert found == [404, 200, 200]
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "text/plain; charset=iso-8859-1", "message/rfc822", "x/y"])

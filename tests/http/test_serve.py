@@ -11,6 +11,7 @@ import waitress.parser
 import waitress.server
 import waitress.task
 
+from minijmap.http.live import Live
 from minijmap.http.serve import HttpServer
 from minijmap.setting_kinds import Address
 
@@ -23,7 +24,7 @@ def test_port_zero_takes_a_free_one(site):
 
 def test_taken_port_is_an_error(site):
     """A second listener on the same port fails at its start, and leaves nothing open."""
-    second = HttpServer(lambda *_: [], site.address, site.arrivals, site.server._cors)
+    second = HttpServer(lambda *_: [], site.address, site.arrivals, site.server._cors, site.server._live)
     with pytest.raises(OSError, match="in use"):
         second.start()
     second.stop()
@@ -96,7 +97,8 @@ def test_stop_does_not_wait_for_ever(site, monkeypatch):
 
 def test_ipv6(site):
     """An IPv6 address is bound and told as one."""
-    server = HttpServer(lambda *_: [], Address("::1", 0), site.arrivals, site.server._cors)
+    live = Live(site.server._live._states)
+    server = HttpServer(lambda *_: [], Address("::1", 0), site.arrivals, site.server._cors, live)
     try:
         address = server.start()
     except OSError:
@@ -131,3 +133,24 @@ def test_what_waitress_promises():
         assert hasattr(waitress.task.WSGITask, name)
     for name in ("control_line", "trailer"):
         assert hasattr(waitress.parser.ChunkedReceiver, name)
+
+
+def test_the_trigger_is_pulled_before_anything_runs(site, monkeypatch):
+    """However busy the loop is with earlier pulls: what closes the trigger must not come before the pull's last step."""
+    server = site.server._server
+    pull, order, done = server.trigger._physical_pull, [], threading.Event()
+
+    def slow():
+        threading.Event().wait(0.05)  # time enough for the loop, which an earlier pull has woken
+        order.append("pulled")
+        pull()
+
+    def run():
+        order.append("run")
+        done.set()
+
+    monkeypatch.setattr(server.trigger, "_physical_pull", slow)
+    pull()
+    server.pull_trigger_with(run)
+    assert done.wait(10)
+    assert order == ["pulled", "run"]

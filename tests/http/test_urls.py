@@ -35,6 +35,21 @@ def test_urls_have_exactly_the_variables_of_the_rfc():
     assert urls.event_source.endswith("/jmap/events?types={types}&closeafter={closeafter}&ping={ping}")
 
 
+@pytest.mark.parametrize(
+    ("base", "web_socket"),
+    [
+        ("https://mail.example.com/jmap-server", "wss://mail.example.com/jmap-server/jmap/ws"),
+        ("http://127.0.0.1:8080", "ws://127.0.0.1:8080/jmap/ws"),
+    ],
+)
+def test_a_web_socket_has_a_scheme_of_its_own(base, web_socket):
+    """As safe as the base (RFC 6455 §3); the ticket's URL is an ordinary one."""
+    assert urls_under(base).capabilities() == {
+        "urn:ietf:params:jmap:websocket": {"url": web_socket, "supportsPush": True},
+        "urn:x-minijmap:ticket": {"ticketUrl": base + "/jmap/ticket"},
+    }
+
+
 def test_from_the_request():
     """Without a proxy, the Host that the client named is the Host it gets."""
     assert reach().base(environ()) == "http://inner:8080"

@@ -140,6 +140,15 @@ def test_a_creation_id_in_an_update(nursery):
     assert (toy["partIds"], toy["sockets"]) == ({first: True}, {first: {"x": 2}, second: {}})
 
 
+def test_a_reference_is_no_other_form_of_what_it_names(nursery):
+    """The answer to an update does not tell the client what it has said itself (RFC 8620 §5.3)."""
+    (toy_id,) = nursery.add("Ball")
+    answer = nursery.call("Toy/set", create={"k": {"name": "K"}}, update={toy_id: {"parentId": "#k"}})
+
+    assert "parentId" not in (answer["updated"][toy_id] or {})
+    assert nursery.toy(toy_id)["parentId"] == answer["created"]["k"]["id"]
+
+
 def test_a_path_under_both_names_is_an_invalid_patch(nursery):
     """One member can't be patched twice, once by its id and once by its creation id."""
     toy_id, part = nursery.add("Ball", "Part")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from minijmap.jmap.engine import Limits
-from minijmap.jmap.session import CORE, Access, Login, Urls, login_of
+from minijmap.jmap.session import CORE, TICKET, WEB_SOCKET, Access, Login, Urls, login_of
 from minijmap.store.accounts import User
 from tests.jmap.toy import BOX, TOY
 
@@ -15,6 +15,8 @@ URLS = Urls(
     download="https://example.com/jmap/download/{accountId}/{blobId}/{name}?type={type}",
     upload="https://example.com/jmap/upload/{accountId}",
     event_source="https://example.com/jmap/events?types={types}&closeafter={closeafter}&ping={ping}",
+    web_socket="wss://example.com/jmap/ws",
+    ticket="https://example.com/jmap/ticket",
 )
 
 
@@ -43,6 +45,8 @@ def test_the_whole_session(nursery):
                 "maxObjectsInSet": 1000,
                 "collationAlgorithms": ["i;ascii-casemap", "i;ascii-numeric", "i;unicode-casemap"],
             },
+            WEB_SOCKET: {"url": "wss://example.com/jmap/ws", "supportsPush": True},
+            TICKET: {"ticketUrl": "https://example.com/jmap/ticket"},
             TOY: {"maxToys": 7},
             BOX: {},
         },

@@ -442,6 +442,24 @@ def test_arguments_of_a_types_own(nursery):
     }
 
 
+def test_the_end_of_a_call_sees_what_became_of_it(nursery, monkeypatch):
+    """Once, inside the transaction, however often the changes were made; what it says in the outcome is answered."""
+    seen = []
+
+    def conclude(_, context, outcome):
+        seen.append((len(outcome.created), sorted(outcome.not_created)))
+        context.tx.execute("UPDATE toy SET edits = 7")
+        for one in outcome.created.values():
+            one["edits"] = 7
+
+    monkeypatch.setattr(ToyType, "conclude", conclude)
+    # Two that must not have the same name: the first try ends in an invalid state, the second makes one of them.
+    answer = nursery.call("Toy/set", create={"k": {"name": "Same"}, "l": {"name": "Same"}})
+
+    assert seen == [(1, ["l"])]
+    assert answer["created"]["k"]["edits"] == nursery.toy(answer["created"]["k"]["id"])["edits"] == 7
+
+
 def test_a_type_whose_document_is_empty(nursery):
     """Create, read and change objects that are all columns; a column that is NULL is null."""
     answer = nursery.call("Box/set", create={"k": {}, "l": {"label": 'a "b"', "lids": 2}})

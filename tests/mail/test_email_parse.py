@@ -4,6 +4,8 @@ import base64
 
 import pytest
 
+from minijmap.jmap import blobreading
+
 INNER = (
     b"From: =?utf-8?q?Zo=C3=AB?= <zoe@example.org>\r\nSubject: Inner\r\nMessage-ID: <inner@example.org>\r\n"
     b"Date: Thu, 1 Jan 2026 01:00:00 +0100\r\nContent-Type: multipart/mixed; boundary=q\r\n\r\n"
@@ -88,6 +90,16 @@ def test_what_is_not_there_or_no_message_is_named(house):
     assert answer["parsed"] == {fine: {"subject": "Inner"}}
     assert answer["notParsable"] == [no_message]
     assert answer["notFound"] == ["bnope"]
+
+
+def test_what_is_read_has_a_bound(house, monkeypatch):
+    """Ranges of one blob are each read and parsed: a request has only so much of that."""
+    blob_id = house.call("Email/get", {"ids": [house.deliver(INNER)], "properties": ["blobId"]})["list"][0]["blobId"]
+    monkeypatch.setattr(blobreading, "MOST_READ", 4 * len(INNER) + 100)
+    ranges = [f"{blob_id}-0-{len(INNER) - cut}-n" for cut in range(4)]
+
+    assert len(house.call("Email/parse", {"blobIds": ranges[:3]})["parsed"]) == 3
+    assert house.call("Email/parse", {"blobIds": ranges})["type"] == "requestTooLarge"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import pytest
 
 from minijmap.mail.capability import MOST_KEYWORDS_PER_EMAIL
+from minijmap.store import blobs
 from tests.mail.mailmodel import damage, get, make_mailbox, message, put, set_email, with_attachment
 
 
@@ -175,7 +176,7 @@ def test_keywords_do_not_lie_about_attachments(house):
 
 
 def test_destroy_takes_an_email_out_of_everything(house, email):
-    """Mailboxes, keywords, queries, its Thread, and its blob when nothing else has it."""
+    """Mailboxes, keywords, queries, its Thread, and an hour later its blob when nothing else has it."""
     blob = get(house, email, "blobId")
     answer = house.call("Email/set", {"destroy": [email, email, "e999", "x"]})
 
@@ -184,6 +185,9 @@ def test_destroy_takes_an_email_out_of_everything(house, email):
     assert house.call("Email/query", {"filter": {"text": "hello"}})["ids"] == []
     assert house.call("Email/query", {"filter": {"hasKeyword": "work"}})["ids"] == []
     assert house.call("Email/get", {"ids": [email]})["notFound"] == [email]
+    with house.database.read() as reader:
+        assert blobs.open_blob(reader, house.users["alice@example.com"].account, blob) is not None  # RFC 8620 §6
+    house.an_hour_later()
     with house.database.read() as reader:
         assert reader.value("SELECT count(*) FROM blob WHERE hex(digest) = ?", (blob[1:].upper(),)) == 0
     assert damage(house) == []

@@ -3,6 +3,7 @@
 import pytest
 
 from minijmap.mail import ingest
+from minijmap.store import blobs
 from tests.mail.mailmodel import START_MS, damage, get, message, put
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
@@ -24,8 +25,6 @@ def test_a_message_for_two_is_stored_once(house):
         assert (shown["size"], shown["receivedAt"]) == (len(raw), "2026-01-01T00:00:00Z")
     with house.database.read() as reader:
         assert reader.value("SELECT count(*) FROM blob") == 1
-        from minijmap.store import blobs
-
         assert blobs.open_blob(reader, keys(house)[0], shown["blobId"]) == raw
     assert damage(house) == []
 
@@ -37,6 +36,7 @@ def test_one_owner_leaves_and_the_other_keeps_the_message(house):
     house.call("Email/set", {"destroy": ["e1"]})
     assert get(house, "e2", "preview", user=BOB) == "Good day."
     house.call("Email/set", {"destroy": ["e2"]}, BOB)
+    house.an_hour_later()
     with house.database.read() as reader:
         assert reader.value("SELECT count(*) FROM blob") == 0
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from minijmap.config import Settings
-from minijmap.mail.schema import MAIL_MIGRATIONS
+from minijmap.server import migrations, prepare_connection
 from minijmap.setting_kinds import Address
 from minijmap.signin import Doorkeeper
 from minijmap.smtp.listener import Listener
@@ -15,7 +15,7 @@ from minijmap.smtp.service import Limits
 from minijmap.smtp.submitting import LIMITS, submission_listener
 from minijmap.store import blobs
 from minijmap.store.database import Database
-from minijmap.store.schema import STORE_MIGRATIONS, migrate
+from minijmap.store.schema import migrate
 from minijmap.users import add_user
 from tests.smtp.desk import ALIASES, Desk
 from tests.smtp.dnsserver import DnsServer
@@ -135,8 +135,8 @@ def open_household(tmp_path, empty_dns):
 
         def start(limits=None, **settings):
             path = tmp_path / "minijmap.sqlite3"
-            migrate(path, (*STORE_MIGRATIONS, *MAIL_MIGRATIONS))
-            database = Database(path)
+            migrate(path, migrations())
+            database = Database(path, prepare=prepare_connection)
             stack.callback(database.close)
             users = {
                 name: add_user(database, f"{name}@{domain}", name.title(), "secret", int(NOW * 1000))

@@ -145,6 +145,7 @@ def test_the_blob_lives_as_long_as_email_or_submission(post):
     with post.house.database.read() as reader:
         assert reader.value(count, digest) == 1
     post.house.call("EmailSubmission/set", {"destroy": [submission]})
+    post.house.an_hour_later()
     with post.house.database.read() as reader:
         assert reader.value(count, digest) == 0
     assert post.waiting() == []

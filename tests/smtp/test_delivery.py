@@ -17,6 +17,7 @@ from minijmap.smtp.delivery import FIRST_RETRY, Delivery
 from minijmap.smtp.recipients import Recipients
 from minijmap.store import blobs
 from tests.conftest import House
+from tests.sieve.inhouse import BOB, add_script
 
 ALIASES = {"sales@example.com": "bob@example.com", "*@example.org": "bob@example.com"}
 PATIENCE = 20
@@ -112,6 +113,17 @@ def test_an_account_gets_one_copy_whatever_its_addresses(house):
     assert waiting(house) == []
 
 
+def test_a_script_sees_what_was_asked_about_notifications(house):
+    """RFC 6009 §2: a recipient's script tests the parameters that came with what was handed in here."""
+    add_script(house, 'require ["envelope", "envelope-dsn"]; if not envelope "envid" "QQ1" { discard; }', user=BOB)
+    submit(house, message(subject="one"), "bob@example.com", ENVID="QQ1", RET="HDRS")
+    submit(house, message(subject="two"), "bob@example.com", ENVID="QQ2")
+    worker(house).run_due()
+
+    (only,) = inbox(house)
+    assert b"Subject: one" in only
+
+
 def test_recipients_elsewhere_wait_in_the_queue(house):
     """They can still be called back; the worker does not look at them again."""
     submission = submit(house, message(to="carol@example.net"))
@@ -158,6 +170,7 @@ def test_without_its_email_and_its_record_it_comes_all_the_same(house):
     worker(house).run_due()
 
     assert len(inbox(house)) == 1
+    house.an_hour_later()
     with house.database.read() as reader:
         assert reader.value("SELECT count(*) FROM blob") == 1
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minijmap.store import blobs
+from minijmap.store import blobs, check, usage
 from minijmap.store.database import Database
 
 DAY = 24 * 3600 * 1000
+HOUR = 3600 * 1000
 TEXT = b"".join(b"line %d of a text that is worth its compression\r\n" % n for n in range(200))
 
 
@@ -86,17 +87,29 @@ def test_a_blob_is_for_those_who_have_it(database):
     assert opened(database, blob_id, 2) == TEXT
 
 
-def test_a_blob_stays_as_long_as_something_refers_to_it(database):
-    """The last use takes it along; nobody else's."""
+def let_go(database: Database, key: int, account: int = 1, number: int = 1) -> None:
+    """Have a Thing refer to a blob no longer."""
+    database.write(lambda tx: blobs.remove_use(tx, key, account, "Thing", number))
+
+
+def test_a_blob_stays_as_long_as_something_refers_to_it(make):
+    """The last use of an account leaves it for an hour (RFC 8620 §6), and takes nothing from another account."""
+    database = make(clock=lambda: 1000.0)
     key, blob_id = keep(database, TEXT)
     keep(database, TEXT, number=2)
     keep(database, TEXT, account=2)
 
     for account, number in ((1, 1), (1, 99), (2, 1)):
-        database.write(lambda tx, a=account, n=number: blobs.remove_use(tx, key, a, "Thing", n))
-    assert opened(database, blob_id) == TEXT
+        let_go(database, key, account, number)
+    assert collect(database, 1_000_000 + HOUR) == 0
+    assert opened(database, blob_id, 2) == TEXT
+    assert collect(database, 1_000_001 + HOUR) == 0
     assert opened(database, blob_id, 2) is None
-    database.write(lambda tx: blobs.remove_use(tx, key, 1, "Thing", 2))
+    assert opened(database, blob_id) == TEXT
+    let_go(database, key, number=2)
+    assert opened(database, blob_id) == TEXT
+    assert collect(database, 1_000_000 + HOUR) == 0
+    assert collect(database, 1_000_001 + HOUR) == 1
     assert (opened(database, blob_id), count(database)) == (None, 0)
 
 
@@ -113,18 +126,75 @@ def test_an_upload_stays_for_a_day(database):
     assert (opened(database, packed.blob_id), count(database)) == (None, 0)
 
 
-def test_an_upload_that_is_used_stays(database):
-    """And one that is used no more stays for the rest of its day (RFC 8620 §6)."""
+def test_an_upload_that_is_used_stays(make):
+    """And one that is used no more stays for the rest of its day, or an hour at least (RFC 8620 §6)."""
+    now = [1.0]
+    database = make(clock=lambda: now[0])
     key, blob_id = keep(database, TEXT)
     database.write(lambda tx: blobs.add_upload(tx, key, 1, 1000))
 
-    database.write(lambda tx: blobs.remove_use(tx, key, 1, "Thing", 1))
+    let_go(database, key)
+    assert collect(database, 1000 + DAY) == 0
     assert opened(database, blob_id) == TEXT
     keep(database, TEXT)
-    assert collect(database, 1001 + DAY) == 0
+    assert collect(database, 1001 + 2 * DAY) == 0
     assert opened(database, blob_id) == TEXT
-    database.write(lambda tx: blobs.remove_use(tx, key, 1, "Thing", 1))
-    assert opened(database, blob_id) is None
+    now[0] = (1001 + 2 * DAY) / 1000
+    let_go(database, key)
+    assert collect(database, 1001 + 2 * DAY + HOUR) == 0
+    assert opened(database, blob_id) == TEXT
+    assert collect(database, 1002 + 2 * DAY + HOUR) == 1
+
+
+def test_uploads_have_a_quota_of_their_own(database):
+    """What is too much makes the oldest go that nothing refers to, until there is room (RFC 8620 §6)."""
+    sizes = (3000, 4000, 5000, 6000)
+    packed = [blobs.pack(bytes([n]) * size) for n, size in enumerate(sizes)]
+    most = sum(sizes[:3]) + 3 * blobs.UPLOAD_OVERHEAD
+
+    def upload(number: int, at: int, account: int = 1) -> None:
+        database.write(lambda tx: blobs.add_upload(tx, blobs.store(tx, packed[number]), account, at, most))
+
+    for number, at in ((1, 10), (0, 20), (2, 30)):
+        upload(number, at)
+    assert [opened(database, one.blob_id) is not None for one in packed] == [True, True, True, False]
+    keep(database, bytes([1]) * 4000)  # in use now: it neither goes nor counts
+    upload(3, 40)
+    assert [opened(database, one.blob_id) is not None for one in packed] == [False, True, True, True]
+    upload(0, 5)  # older than the others, but the one for which there must be room
+    assert [opened(database, one.blob_id) is not None for one in packed] == [True, True, False, True]
+    upload(2, 50, account=2)
+    assert opened(database, packed[2].blob_id, 2) is not None
+    with database.read() as reader:
+        assert usage.used(reader, 1, usage.UPLOADS) == 3000 + 6000 + 2 * blobs.UPLOAD_OVERHEAD
+        assert list(check._usage(reader)) == []
+
+
+def test_one_that_was_in_use_goes_before_uploads(make):
+    """Throwing away much mail does not take the files that a letter is being written with."""
+    database = make(clock=lambda: 1_000_000.0)
+    key, old = keep(database, b"o" * 5000)
+    upload = blobs.pack(b"u" * 5000)
+    most = 2 * (5000 + blobs.UPLOAD_OVERHEAD)
+    database.write(lambda tx: blobs.add_upload(tx, blobs.store(tx, upload), 1, 1_000_000_000 - HOUR, most))
+    let_go(database, key)
+    newest = blobs.pack(b"n" * 5000)
+    database.write(lambda tx: blobs.add_upload(tx, blobs.store(tx, newest), 1, 1_000_000_000, most))
+
+    assert opened(database, old) is None
+    assert opened(database, upload.blob_id) is not None
+
+
+def test_who_refers_to_a_blob(database):
+    """Objects of one type and account, by the id of the blob."""
+    _, blob_id = keep(database, TEXT)
+    keep(database, TEXT, number=2)
+    keep(database, TEXT, account=2, number=3)
+    with database.read() as reader:
+        assert blobs.holders(reader, 1, blob_id, "Thing") == [1, 2]
+        assert blobs.holders(reader, 2, blob_id, "Thing") == [3]
+        assert blobs.holders(reader, 1, blob_id, "Picture") == []
+        assert blobs.holders(reader, 1, "b" + "0" * 40, "Thing") == []
 
 
 def test_uploads_of_two_accounts(database):

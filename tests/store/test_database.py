@@ -96,6 +96,21 @@ def test_many_threads_write(make):
     assert heard[-1] == 400
 
 
+def test_the_log_is_emptied_unless_somebody_reads_in_it(database):
+    """A snapshot that is being read stays whole, and nobody waits for its end."""
+    log = database.path.with_name(database.path.name + "-wal")
+    database.write(add(1))
+    with database.read() as reader:
+        assert reader.value("SELECT count(*) FROM note") == 1
+        database.write(add(2))
+        database.empty_log()
+        assert log.stat().st_size > 0
+        assert reader.value("SELECT count(*) FROM note") == 1
+    database.empty_log()
+    assert log.stat().st_size == 0
+    assert notes(database) == [1, 2]
+
+
 def test_jobs_that_wait_share_a_commit(make):
     """One announcement for the whole group, with the last modseq of each type."""
     announced: list[dict[int, dict[str, int]]] = []

@@ -55,7 +55,7 @@ def test_a_new_file_is_made(tmp_path):
         assert {"user", "account", "blob", "more"} <= tables(path)
         assert (
             value(path, "SELECT group_concat(name) FROM (SELECT name FROM migration ORDER BY rowid)")
-            == "store-1,more-1"
+            == "store-1,store-2,more-1"
         )
         assert value(path, "SELECT count(*) FROM more") == 2
     assert sorted(one.name for one in tmp_path.iterdir()) == ["empty.sqlite3", "new.sqlite3"]
@@ -99,7 +99,7 @@ def test_a_step_that_fails_undoes_all_of_them(tmp_path):
         migrate(path, [*STORE_MIGRATIONS, ADD, BAD])
 
     assert not tables(path) & {"more", "evenmore"}
-    assert value(path, "SELECT group_concat(name) FROM migration") == "store-1"
+    assert value(path, "SELECT group_concat(name) FROM migration") == "store-1,store-2"
     assert (tmp_path / "a.before-more-1.sqlite3").exists()
     assert migrate(path, [*STORE_MIGRATIONS, ADD]) is not None
     assert "more" in tables(path)
@@ -210,4 +210,6 @@ def test_processes_that_start_at_once(tmp_path):
 
     assert [child.communicate(timeout=30)[1] for child in children] == ["", "", ""]
     assert [child.returncode for child in children] == [0, 0, 0]
-    assert {value(tmp_path / f"{n}.sqlite3", "SELECT count(*) FROM migration") for n in range(8)} == {1}
+    assert {value(tmp_path / f"{n}.sqlite3", "SELECT count(*) FROM migration") for n in range(8)} == {
+        len(STORE_MIGRATIONS)
+    }

@@ -250,3 +250,19 @@ def test_identities_and_submissions_have_their_lists(client):
     refused = client.request(EmailCopy(from_account_id="a1", create={}))
     assert isinstance(refused, Error)
     assert refused.type == "invalidArguments"
+
+
+def test_events(server):
+    """What was missed since a state that it has never seen, and then a message that arrives."""
+    host = f"localhost:{server.front.port}"
+    client = Client(host, auth=(ALICE, "secret"), last_event_id="0:0")
+    events = client.events
+    missed = next(events)
+    state = client.request(EmailGet(ids=[])).state
+    assert missed.data.changed["a1"].email == missed.data.changed["a1"].email_delivery == state
+    server.send(b"From: zoe@example.org\r\nSubject: Late\r\n\r\nx\r\n")
+    told = next(events)
+    assert told.id != missed.id
+    assert told.data.changed["a1"].email == client.request(EmailGet(ids=[])).state != state
+    client._events.resp.close()
+    client.requests_session.close()

@@ -3,7 +3,7 @@
 import threading
 
 from minijmap.server import open_database
-from minijmap.smtp.watch import Watch
+from minijmap.store.watch import Watch
 
 
 def test_a_commit_of_another_process_is_noticed(house):
@@ -19,6 +19,17 @@ def test_a_commit_of_another_process_is_noticed(house):
     watch.stop()
 
 
+def test_one_who_fails_does_not_keep_the_others(house, caplog):
+    """All are called, in their order, and the failure is in the log."""
+    called = threading.Event()
+    watch = Watch(house.database, lambda: 1 / 0, seconds=0.01)
+    watch.tell(called.set)
+    watch.start()
+    assert called.wait(20)
+    watch.stop()
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_it_ends_with_the_database(house):
     """Without a word."""
     watch = Watch(house.database, lambda: None, seconds=0.01)
@@ -26,3 +37,8 @@ def test_it_ends_with_the_database(house):
     house.database.close()
     watch._thread.join(20)
     assert not watch._thread.is_alive()
+
+
+def test_it_ends_before_it_begins(house):
+    """A server that could not start stops what it has not started."""
+    Watch(house.database).stop()
