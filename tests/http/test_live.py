@@ -92,7 +92,7 @@ def _taking_over(site, status, seen):
 
 
 def test_a_worker_that_is_faster_than_the_loop(site, monkeypatch):
-    """waitress gives a request to a worker before it has put it away: that is no request behind the request."""
+    """The loop gives a request to a worker before it has put it away: that is no request behind the request."""
     seen, begun = [], threading.Event()
     server = site.server._server
     offer, add_task = server.channel_class.task_class._offer, server.add_task
