@@ -13,7 +13,7 @@ from minijmap.smtp import resolver as module
 from minijmap.smtp.resolver import LookupFailed, Resolver
 from tests.smtp.dnsserver import DnsServer
 
-TIMEOUT = 0.3
+TIMEOUT = 0.6
 
 
 class Clock:
