@@ -32,6 +32,13 @@ def command() -> None:
 @click.argument("file", type=FILE)
 def check(file: Path) -> None:
     """Say whether the script in FILE can be used, as SieveScript/validate does; if not, where and why."""
+    from minijmap.jmap.errors import SetError
+    from minijmap.sieve.script import check_content
+
+    try:
+        check_content(file.read_bytes())
+    except SetError as error:
+        raise BadScript(f"{file}: {error.description}") from None
     program = _compiled(file)
     needed = ", ".join(sorted(program.capabilities))
     click.echo(f"{file}: the script is valid" + (f", and requires {needed}." if needed else "."))
@@ -111,15 +118,15 @@ def _lines(result: "Result") -> Iterator[str]:
         yield f"  {script}line {one.line}: {'  ' * one.depth}{one.text}"
     yield "Result:"
     for action in result.actions:
-        yield f"  {_told(action)}"
+        yield f"  {_told(action, is_all=len(result.actions) == 1)}"
     if not result.actions:
         yield "  nothing: the message is thrown away"
     for duplicate in result.duplicates:
-        yield f"  remember the id “{duplicate.key}” for {duplicate.seconds} seconds"
+        yield f"  remember for {_span(duplicate.seconds)} that this id was seen"
 
 
-def _told(action: "Action") -> str:
-    """Return what an action does, in words."""
+def _told(action: "Action", *, is_all: bool) -> str:
+    """Return what an action does, in words; `is_all`: nothing else is done."""
     from minijmap.sieve import actions
 
     edited = ", as the script has changed it" if getattr(action, "message", None) is not None else ""
@@ -134,14 +141,29 @@ def _told(action: "Action") -> str:
         case actions.RedirectList():
             return f"send it on to everybody in {action.uri}{edited}"
         case actions.Discard():
-            return "throw it away, unless something above stores it"
+            return "throw it away" if is_all else "throw it away, but for what is said here besides"
         case actions.Reject():
             return f"refuse it: “{' '.join(action.reason.split())}”"
         case actions.Vacation():
             copy = "" if action.fcc is None else f", with a copy in {_place(action.fcc)}"
-            return f"answer the sender, if that was not done in the last {action.seconds} seconds{copy}"
+            return f"answer the sender{_seldom(action.seconds)}{copy}"
         case actions.Notify():
             return f"notify {action.method}"
+
+
+def _seldom(seconds: int) -> str:
+    return f", if that was not done in the last {_span(seconds)}" if seconds else ""
+
+
+def _span(seconds: int) -> str:
+    """Return a time in the largest unit that says it exactly."""
+    unit, name = next(
+        (size, name)
+        for size, name in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+        if not seconds % size
+    )
+    count = seconds // unit
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
 
 def _place(action: "FileInto | Fcc") -> str:

@@ -9,25 +9,28 @@ from email.utils import format_datetime
 
 # RFC 8621 §7.5: Bcc “MUST” go; Resent-Bcc would tell of the same (RFC 5322 §3.6.6).
 _SECRET = (b"bcc", b"resent-bcc")
+# RFC 5321 §4.4: what says where a message came from once is written anew by the server that delivers it.
+_LEFT_BEHIND = (*_SECRET, b"return-path")
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _MBOX = (b"From ", b">From ")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 def leaving(raw: bytes, *, sent_at: int, message_id: str) -> bytes:
-    """Return a message without Bcc, and with a Date (of `sent_at`, in milliseconds) and a Message-ID if it has none.
+    """Return a message without Bcc and Return-Path, and with a Date and a Message-ID if it has none.
 
-    `message_id` is without its angle brackets. A line that some mbox file has left at the top goes too.
+    The Date is `sent_at`, in milliseconds; `message_id` is without its angle brackets. A line that some mbox file has
+    left at the top goes too.
     """
-    return _rewritten(raw, _SECRET, sent_at, message_id)
+    return _rewritten(raw, _LEFT_BEHIND, sent_at, message_id)
 
 
 def completed(raw: bytes, *, sent_at: int, message_id: str) -> bytes:
-    """Return a message as `leaving` does, but with Bcc: as whoever sends it keeps it (RFC 6409 §8)."""
+    """Return a message as `leaving` does, but with nothing taken out: as whoever sends it keeps it (RFC 6409 §8)."""
     return _rewritten(raw, (), sent_at, message_id)
 
 
-def _rewritten(raw: bytes, secret: tuple[bytes, ...], sent_at: int, message_id: str) -> bytes:
+def _rewritten(raw: bytes, left_behind: tuple[bytes, ...], sent_at: int, message_id: str) -> bytes:
     kept: list[bytes] = []
     names: set[bytes] = set()
     position, dropping = 0, False
@@ -39,7 +42,7 @@ def _rewritten(raw: bytes, secret: tuple[bytes, ...], sent_at: int, message_id: 
         if line[:1] not in (b" ", b"\t"):  # it does not go on with the field before
             found = _NAME.match(line)
             name = found[1].lower() if found else b""
-            dropping = name in secret or (position == 0 and line.startswith(_MBOX))
+            dropping = name in left_behind or (position == 0 and line.startswith(_MBOX))
             names.add(name)
         if not dropping:
             kept.append(line)

@@ -13,6 +13,7 @@ that files or keeps it is obeyed.
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -27,6 +28,7 @@ from minijmap.sieve.errors import ScriptError
 from minijmap.sieve.host import Envelope
 from minijmap.sieve.house import HouseHost, program_of
 from minijmap.sieve.interpreter import run
+from minijmap.sieve.limits import LIMITS
 from minijmap.sieve.message import Message
 from minijmap.sieve.programs import Programs
 from minijmap.sieve.scripts import VACATION
@@ -62,8 +64,10 @@ class Settled:
 
 @dataclass
 class _Notes:
-    """What the runs for an account's recipients leave behind: (script, what went wrong), ids to remember."""
+    """What the runs for an account's recipients leave behind: (script, what went wrong), ids to remember, time."""
 
+    seconds: float = LIMITS.seconds
+    """What is left for the next run: a hundred recipients hold up the others no longer than one."""
     failures: list[tuple[str, str]] = field(default_factory=list)
     duplicates: list[Duplicate] = field(default_factory=list)
 
@@ -164,7 +168,9 @@ class Arrivals:
             return KEPT
         message = Message(case.read.arriving.raw, case.read.root)
         envelope = Envelope(case.sender, case.recipient, case.dsn)
-        result = run(program, message, envelope, HouseHost(case, self._programs))
+        started = time.monotonic()
+        result = run(program, message, envelope, HouseHost(case, self._programs), seconds=notes.seconds)
+        notes.seconds -= time.monotonic() - started
         if result.error is not None:
             log.warning("The script of %s failed: %s", case.user.address, result.error)
             notes.failures.append((name, str(result.error)))

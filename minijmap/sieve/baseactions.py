@@ -1,6 +1,6 @@
 """The actions of RFC 5228 §4, keep, fileinto, redirect and discard, with every tag that extensions add to them.
 
-Owns :copy (RFC 3894), :flags (RFC 5232 §5), :create (RFC 5490 §3.2), :mailboxid (RFC 9042 §3), :specialuse
+Owns :copy (RFC 3894), :flags (RFC 5232 §5), :create (RFC 5490 §3.2), :mailboxid (RFC 9042 §4), :specialuse
 (RFC 8579 §4) and redirect's :list (RFC 6134 §2.5). What an action then does is the house's.
 """
 
@@ -50,7 +50,7 @@ def special_use(run: Run, use: str) -> str:
 
 
 def _fileinto(call: Call) -> CommandFunction:
-    if call.has("mailboxid") and call.has("specialuse"):  # RFC 9042 §3.1
+    if call.has("mailboxid") and call.has("specialuse"):  # RFC 9042 §4.2
         raise call.error("“:mailboxid” and “:specialuse” exclude each other")
     flags, mailbox = flags_of(call, "flags"), call.text("mailbox")
     create, copy = call.has("create"), call.has("copy")

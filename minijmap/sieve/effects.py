@@ -88,7 +88,7 @@ def _put(case: Case, action: Keep | FileInto, sheet: Sheet) -> None:
 def place_of(case: Case, action: FileInto | Fcc) -> int:
     """Return the key of the Mailbox that an action means; the Inbox, if it is not there and is not to be made."""
     tx, account = case.tx, case.account
-    found = None if action.mailbox_id is None else places.with_id(tx, account, action.mailbox_id)  # RFC 9042 §3
+    found = None if action.mailbox_id is None else places.with_id(tx, account, action.mailbox_id)  # RFC 9042 §4
     if found is None and action.special_use is not None:
         found = places.with_use(tx, account, action.special_use)  # RFC 8579 §4
     if found is None and action.create:

@@ -50,8 +50,10 @@ def _enter(run: Run, key: tuple[bool, str], *, optional: bool) -> None:
     program = run.host.include(name, personal=personal)
     if program is None:
         if optional:
+            run.note(f"there is no script “{name[:60]}” to include, which is no error here")
             return
         raise run.error(f"there is no script “{name[:60]}” to include")
+    run.note(f"include the script “{name[:60]}”")
     run.included.append(key)
     around.append(key)
     outer, line = run.frame, run.line

@@ -28,9 +28,21 @@ class Result:
     """What was decided and why, in order; empty unless the script was compiled for it."""
 
 
-def run(program: Program, message: View, envelope: Envelope, host: Host, limits: Limits = LIMITS) -> Result:
-    """Run a script over a message; `message` is used up by that."""
-    state = Run(message, envelope, host, limits, Frame("", set(program.capabilities)))
+def run(
+    program: Program,
+    message: View,
+    envelope: Envelope,
+    host: Host,
+    limits: Limits = LIMITS,
+    *,
+    seconds: float | None = None,
+) -> Result:
+    """Run a script over a message; `message` is used up by that.
+
+    `seconds`: what is left of `limits.seconds`, when other runs have used up a part of them; None: all.
+    """
+    left = limits.seconds if seconds is None else seconds
+    state = Run(message, envelope, host, limits, Frame("", set(program.capabilities)), left)
     if program.tracing:
         state.trace = []
     error: RunError | None = None
@@ -46,6 +58,6 @@ def run(program: Program, message: View, envelope: Envelope, host: Host, limits:
     except ScriptError as problem:  # an included script
         error = state.error(str(problem))
     if error is not None:
-        state.note(f"error, the message is kept: {error}")
+        state.note(f"error, the message is kept: {error.sentence}")
         actions = (Keep(implicit=True),)
     return Result(actions, () if error else tuple(state.duplicates), error, tuple(state.trace or ()))

@@ -37,8 +37,8 @@ class Limits:
     """States of all regular expressions of one script together."""
     steps: int = 100_000
     """Commands that one run executes, those of included scripts and loops counted each time."""
-    seconds: float = 2.0
-    """Wall time of one run."""
+    seconds: float = 1.0
+    """Wall time of one run, and of all runs that one message takes in an account: nobody else can write meanwhile."""
     actions: int = 100
     """Actions that one run decides on."""
     redirects: int = 10

@@ -70,7 +70,6 @@ def _notify(call: Call) -> CommandFunction:
             message_of(run).changed_fields(),
         )
         run.act(action)
-        run.note(f"notify {uri[:200]}")
 
     return notify
 

@@ -1,15 +1,14 @@
 """Sending on what has arrived: the action redirect (RFC 5228 §4.2, §10), and notifications by mail (RFC 5436).
 
-Owns the guards against loops, and what is changed of a message that goes on: its Return-Path goes, and a mark comes by
-which it is known when it comes back. What could not be sent is said to the caller, who keeps the message.
+Owns the guards against loops, and what is changed of a message that goes on: a mark is put before it, by which it is
+known when it comes back. What could not be sent is said to the caller, who keeps the message.
 """
 
-import re
 import string
 from typing import Final
 from urllib.parse import quote
 
-from minijmap.mail import headers, outgoing
+from minijmap.mail import headers
 from minijmap.mail.composeheaders import write
 from minijmap.sieve import mailto
 from minijmap.sieve.actions import Notify
@@ -20,7 +19,6 @@ from minijmap.sieve.letters import CannotWrite, Letter, compose
 MARK: Final = "X-Minijmap-Redirected-From"
 MOST_HOPS: Final = 50
 """Received fields of a message that is still sent on; RFC 5321 §6.3 has servers count them."""
-_RETURN_PATH: Final = re.compile(rb"^return-path[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
 _IMPORTANCE: Final = {1: "high", 3: "low"}
 
 
@@ -38,14 +36,8 @@ def redirect(case: Case, address: str, octets: bytes | None) -> str:
     if any(value.strip().lower() == mine for value in case.field(MARK)):
         return "it was sent on from here before"
     mark = write(MARK, "asRaw", f" {mine}")[0].octets
-    sent = mark + without_return_path(case.read.arriving.raw if octets is None else octets)
+    sent = mark + (case.read.arriving.raw if octets is None else octets)
     return "" if case.send(sent, case.sender, {address: {}}) else "too much has been sent today"
-
-
-def without_return_path(raw: bytes) -> bytes:
-    """Return a message without the field that only its last server writes (RFC 5321 §4.4)."""
-    header = outgoing.header_of(raw) if b"\r\n" in raw[:1000] else raw.partition(b"\n\n")[0]
-    return _RETURN_PATH.sub(b"", header) + raw[len(header) :]
 
 
 def notify(case: Case, action: Notify) -> bytes | None:

@@ -15,10 +15,7 @@ def _build(call: Call) -> CommandFunction:
     name = call.row.name
 
     def reject(run: Run) -> None:
-        if any(isinstance(action, Reject) for action in run.actions):
-            raise run.error(f"“{name}” is executed after the message was rejected already")  # RFC 5429 §2.4
         run.act(Reject(reason.of(run), ereject=name == "ereject"))
-        run.note(f"reject: {reason.of(run)[:200]}")
 
     return reject
 

@@ -38,7 +38,7 @@ class Scope:
     depth: int = 0
     """How many tests are around."""
     loops: list[str | None] = field(default_factory=list)
-    """The names of the loops around (RFC 5703 §3.1), the innermost last."""
+    """The names of the loops around (RFC 5703 §3), the innermost last."""
 
     def has(self, capability: str) -> bool:
         """Whether a capability is required."""

@@ -57,7 +57,7 @@ class Return(Exception):
 
 
 class Break(Exception):
-    """A loop ends (RFC 5703 §3.1): the one of that name, or the innermost when None."""
+    """A loop ends (RFC 5703 §3): the one of that name, or the innermost when None."""
 
     def __init__(self, name: str | None) -> None:
         super().__init__(name)
@@ -115,8 +115,10 @@ class Run:
         "trace",
     )
 
-    def __init__(self, message: View, envelope: Envelope, host: Host, limits: Limits, frame: Frame) -> None:
-        """Begin; the clock is asked once, so that one run sees one moment."""
+    def __init__(
+        self, message: View, envelope: Envelope, host: Host, limits: Limits, frame: Frame, seconds: float
+    ) -> None:
+        """Begin; the clock is asked once, so that one run sees one moment. `seconds` are what it may take."""
         self.message = message
         """What tests look at now: the message, or a part of it inside of foreverypart."""
         self.envelope = envelope
@@ -134,7 +136,7 @@ class Run:
         self.line = 0
         """Where the script is now."""
         self.steps = limits.steps
-        self.deadline = time.monotonic() + limits.seconds
+        self.deadline = time.monotonic() + seconds
         self.trace: list[TraceLine] | None = None
         self.extra: dict[str, Any] = {}
         """What an extension keeps for the length of the run, by a name of its own."""
@@ -162,9 +164,9 @@ class Run:
         return RunError(f"in the included script “{name}”: {sentence}" if name else sentence, self.line)
 
     def note(self, text: str, depth: int = 0) -> None:
-        """Tell what was decided; only when tracing."""
+        """Tell what was decided, on one line; only when tracing."""
         if self.trace is not None and len(self.trace) < self.limits.trace:
-            self.trace.append(TraceLine(self.frame.name, self.line, depth, text))
+            self.trace.append(TraceLine(self.frame.name, self.line, depth, " ".join(text.splitlines())))
 
     # --- actions ----------------------------------------------------------------------------------------------------
 

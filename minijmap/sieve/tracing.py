@@ -5,7 +5,6 @@ Used only when a script is compiled for it, so that a script that isn't costs no
 
 from typing import Final
 
-from minijmap.sieve.errors import RunError
 from minijmap.sieve.state import Run, TraceLine
 from minijmap.sieve.syntax import Argument, Command, Number, String, TagName, Test
 from minijmap.sieve.table import CommandFunction, TestFunction
@@ -54,14 +53,10 @@ def traced_test(test: TestFunction, text: str, depth: int) -> TestFunction:
 
 
 def traced_command(command: CommandFunction, text: str) -> CommandFunction:
-    """An action that tells that it was executed, and how it failed."""
+    """An action that tells that it is executed."""
 
     def traced(run: Run) -> None:
         run.note(text)
-        try:
-            command(run)
-        except RunError as error:
-            run.note(f"error: {error.sentence}")
-            raise
+        command(run)
 
     return traced

@@ -75,7 +75,6 @@ def _build(call: Call) -> CommandFunction:
             message_of(run).changed_fields(),
         )
         run.act(action)
-        run.note("answer the sender, unless that was done before")
 
     return vacation
 

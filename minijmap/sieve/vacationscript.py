@@ -19,6 +19,7 @@ DAYS: Final = 7
 DEFAULT_TEXT: Final = "I am away at the moment, and will answer your message when I am back."
 MOST_TEXT: Final = 100_000
 """Characters of a text that is made from HTML."""
+MADE_FROM: Final = "# Made from the VacationResponse, which is where it can be changed."
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _STUFFED: Final = re.compile(r"^\.", re.MULTILINE)
 
@@ -36,7 +37,7 @@ def source(response: VacationResponse) -> bytes:
     subject = "" if response.subject is None else f" :subject {_quoted(response.subject)}"
     # The boundary is the same every time: the same settings have the same script.
     content = entity(response, lambda: "vacation-response").decode()
-    lines = ["# Made from the VacationResponse, which is where it can be changed."]
+    lines = [MADE_FROM]
     lines.append(f"require [{', '.join(_quoted(one) for one in wanted)}];")
     action = f"vacation :days {DAYS}{subject} :mime text:\r\n{_STUFFED.sub('..', content)}\r\n.\r\n;"
     if response.html_body is None:
@@ -48,6 +49,11 @@ def source(response: VacationResponse) -> bytes:
     else:
         lines.append(action)
     return ("\r\n".join(lines) + "\r\n").encode("utf-8", "replace")
+
+
+def is_made(content: bytes) -> bool:
+    """Say whether a script was made from a VacationResponse."""
+    return content.startswith(MADE_FROM.encode())
 
 
 def entity(response: VacationResponse, token: Callable[[], str] = lambda: secrets.token_hex(16)) -> bytes:

@@ -71,7 +71,9 @@ def _set(call: Call) -> CommandFunction:
     modified = modifiers(call)
 
     def execute(run: Run) -> None:
-        run.set(target.name, modified(value.of(run, cut=True)), shared=target.shared)
+        new = modified(value.of(run, cut=True))
+        run.set(target.name, new, shared=target.shared)
+        run.note(f"{target.name} is now “{new[:200]}”", 1)
 
     return execute
 

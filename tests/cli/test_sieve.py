@@ -42,6 +42,41 @@ def test_a_script_that_is_wrong(files):
     assert fails("sieve", "test", bad, files / "letter.eml") == line
 
 
+@pytest.mark.parametrize(("script", "sentence"), [("", "empty"), ("#" * 300_000, "octets")])
+def test_a_script_that_no_account_can_have(files, script, sentence):
+    """It is judged as SieveScript/validate does."""
+    bad = files / "bad.sieve"
+    bad.write_text(script)
+
+    assert sentence in fails("sieve", "check", bad)
+
+
+def test_one_line_for_each_thing(files):
+    """Whatever is in the message; what is included and what a variable gets is told."""
+    (files / "own.sieve").write_text(
+        'require ["body", "include", "variables"];\ninclude "part";\ninclude :optional "none";\n'
+        'set :upper "x" "ab";\nif body :contains "two" { discard; }\nkeep;\n'
+    )
+    (files / "part.sieve").write_text('require "include";\nreturn;\n')
+    (files / "lines.eml").write_text("Subject: x\n\none\ntwo\n")
+    done = run("sieve", "test", files / "own.sieve", files / "lines.eml")
+
+    assert done.stdout.splitlines()[1:] == [
+        "  line 2: include the script “part”",
+        "  part, line 2: return",
+        "  line 3: there is no script “none” to include, which is no error here",
+        '  line 4: set :upper "x" "ab"',
+        "  line 4:   x is now “AB”",
+        '  line 5:   body :contains "two" → true',
+        "  line 5:     value: “one two ”",
+        "  line 5: discard",
+        "  line 6: keep",
+        "Result:",
+        "  throw it away, but for what is said here besides",
+        "  keep it in the Inbox",
+    ]
+
+
 def test_files_that_are_not_there(files):
     """Are named."""
     assert fails("sieve", "check", files / "no.sieve") == f"minijmap: {files / 'no.sieve'}: No such file or directory."
@@ -65,7 +100,7 @@ def test_the_envelope_is_read_off_the_message(files):
 
     lines = done.stdout.splitlines()
     assert lines[0] == f"From <list@example.org> to <bob@example.com>, {len(MESSAGE)} octets"
-    assert lines[-1] == "  throw it away, unless something above stores it"
+    assert lines[-1] == "  throw it away"
 
 
 def test_a_script_that_fails_on_the_message(files):
@@ -102,11 +137,19 @@ def test_a_name_is_no_path(files, name):
         ('require "reject"; reject "Not\n you.";', "refuse it: “Not you.”"),
         (
             'require ["vacation", "fcc"]; vacation :fcc "Sent" "x";',
-            "answer the sender, if that was not done in the last",
+            "answer the sender, if that was not done in the last 7 days, with a copy in “Sent”",
         ),
+        (
+            'require ["vacation", "vacation-seconds"]; vacation :seconds 5400 "x";',
+            "answer the sender, if that was not done in the last 90 minutes",
+        ),
+        ('require "vacation-seconds"; vacation :seconds 0 "x";', "answer the sender\n"),
         ('require "enotify"; notify "mailto:a@example.org";', "notify mailto:a@example.org"),
         ('require ["fileinto", "mailbox"]; fileinto :create "A";', "file it into “A”, made if it is not there"),
-        ('require "duplicate"; if duplicate :header "Subject" { discard; }', "remember the id “"),
+        (
+            'require "duplicate"; if duplicate :header "Subject" { discard; }',
+            "remember for 7 days that this id was seen",
+        ),
         ('require "editheader"; addheader "X" "y";', "as the script has changed it"),
         (
             'require ["fileinto", "special-use"]; fileinto :specialuse "\\\\Junk" "A";',

@@ -33,6 +33,13 @@ def test_every_bcc_goes_with_all_its_lines():
     assert left(raw) == WHOLE + b"Subject: x\r\n folded\r\nX-Bcc: stays\r\n\r\nbody\r\n"
 
 
+def test_return_path_stays_behind():
+    """Wherever it stands: the last server writes it, and nobody else (RFC 5321 §4.4)."""
+    raw = b"Return-Path: <a@example.org>\r\n" + WHOLE + b"RETURN-PATH:\r\n <b@example.org>\r\nTo: c\r\n\r\nbody\r\n"
+
+    assert left(raw) == WHOLE + b"To: c\r\n\r\nbody\r\n"
+
+
 def test_lines_that_end_in_lf_alone():
     """They are lines too."""
     raw = WHOLE.replace(b"\r", b"") + b"Bcc: a\n b\nTo: c\n\nBcc: body\n"

@@ -1,5 +1,6 @@
 """Mail that arrives: what the active script decides is what happens, and no message is ever lost."""
 
+import time
 from email import message_from_bytes, policy
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minijmap.sieve import effects, records
+from minijmap.sieve.limits import LIMITS
 from minijmap.store import blobs
 from tests.sieve.inhouse import ALICE, BOB, STRANGER, Post, add_script, letter, only, scripts, set_scripts, upload
 
@@ -326,6 +328,17 @@ def test_hostile_scripts_cost_little(post, script):
     post.arrive(letter(subject="a" * 900))
 
     assert post.emails()[0][1] == ["Inbox"]
+
+
+def test_recipients_share_the_time(post):
+    """Many addresses of one account hold up everybody else no longer than one: the write lock is held meanwhile."""
+    slow = "".join(f'if body :raw :regex "(a|aa|a?)*(a|b)*{i}(a.*){{20}}$" {{ discard; }}' for i in range(80))
+    add_script(post.house, f'require ["regex", "body"]; {slow}')
+    started = time.monotonic()
+    post.arrive(letter(body="a" * 4_000_000), *(f"alice+{i}@example.com" for i in range(20)))
+
+    assert time.monotonic() - started < 10 * LIMITS.seconds
+    assert [place for _, place, _ in post.emails()] == [["Inbox"], ["Inbox"]]  # the message, and what went wrong
 
 
 GREEDY = (

@@ -149,7 +149,7 @@ def test_a_run_tells_of_its_error():
     """The line at which it failed, and what follows from that."""
     lines = told('require "ihave";\nerror "so";')
 
-    assert lines == ["2 error, the message is kept: line 2: so"]
+    assert lines == ["2 error, the message is kept: so"]
 
 
 def test_a_script_that_is_not_asked_tells_nothing():
