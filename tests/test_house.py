@@ -42,13 +42,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "mail.archive": set(),
     "push": {"aio", "jmap", "store"},
     "users": {"jmap", "store"} | TYPES,
+    "portable": {"jmap", "store"} | TYPES,
     "slowdown": set(),
     "signin": {"slowdown", "store"},
     "smtp": EDGE,
     "http": EDGE | {"web"},
     "web": set(),
     "server": EDGE | {"http", "smtp", "demo"},
-    "cli": EDGE | {"heap", "http", "smtp", "demo", "server", "mail.archive", ""},
+    "cli": EDGE | {"portable", "heap", "http", "smtp", "demo", "server", "mail.archive", ""},
     "__main__": {"cli"},
 }
 

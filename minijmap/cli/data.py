@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from minijmap.jmap.engine import Engine
     from minijmap.store.database import Database
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 VARIABLE = "MINIJMAP_DATA"
+MOST_OBJECTS_IN_SET = 20_000
+"""More Mailboxes than an account may have: all of them are set at once, or none."""
 DEFAULT = Path("data")
 
 
@@ -57,3 +60,13 @@ def opened(place: Place) -> "Iterator[Database]":
 
     with contextlib.closing(open_database(place.folder)) as database:
         yield database
+
+
+def engine_of(place: Place, database: "Database") -> "Engine":
+    """Return an engine over the database, with the settings of the data folder. Raises SettingError."""
+    from minijmap import config
+    from minijmap.jmap.engine import Engine, Limits
+    from minijmap.server import families
+
+    settings = config.load(place.folder, environ=os.environ)
+    return Engine(database, families(settings), limits=Limits(max_objects_in_set=MOST_OBJECTS_IN_SET))

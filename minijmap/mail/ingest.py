@@ -158,15 +158,17 @@ def add(
     keywords: Iterable[str],
     received_at: int,
     enforced: bool = True,
+    thread_of: threading.Choice = threading.find_or_create,
 ) -> Added:
     """Store an Email. The caller recounts its thread when it has stored all it has (see `counts.recount`).
 
     `mailboxes` are keys of the account's Mailboxes, at least one; `received_at` is in milliseconds. Raises OverQuota,
     for the caller to undo the Email, unless `enforced` is False: so comes what the server itself has to tell somebody.
+    `thread_of` is for Emails that come with their Threads.
     """
     flags = dict.fromkeys(keywords, True)
     blob = blobs.store(tx, parsed.blob)
-    thread = threading.find_or_create(tx, account, parsed.references)
+    thread = thread_of(tx, account, parsed.references)
     from_key, to_key, subject_key = parsed.sort_keys
     state = {"keywords": flags, "mailboxIds": {f"m{mailbox}": True for mailbox in mailboxes}}
     key = documents.insert(
@@ -211,6 +213,18 @@ def email_with_blob(reader: Reader, account: int, blob: PackedBlob) -> int | Non
         (blob.digest, account),
     )
     return None if key is None else int(key)
+
+
+def emails_with_blob(reader: Reader, account: int, blob: PackedBlob) -> list[tuple[int, int]]:
+    """Return (key, key of the Thread) of all Emails of the account that have just these octets, by age."""
+    return [
+        (int(key), int(thread))
+        for key, thread in reader.all(
+            "SELECT e.key, e.thread FROM blob CROSS JOIN email AS e ON e.blob = blob.key "
+            "WHERE blob.digest = ? AND e.account = ? ORDER BY e.key",
+            (blob.digest, account),
+        )
+    ]
 
 
 def inbox(tx: Transaction, account: int) -> int:

@@ -6,7 +6,7 @@ immutable.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from minijmap.store import documents
 from minijmap.store.database import Transaction
@@ -32,19 +32,33 @@ def reference_hashes(message_ids: Iterable[str], subject: str) -> list[int]:
     ]
 
 
+Choice = Callable[[Transaction, int, list[int]], int]
+"""Gives the key of the Thread of an Email that is stored in an account, by what `reference_hashes` says of it."""
+
+
 def find_or_create(tx: Transaction, account: int, hashes: list[int]) -> int:
     """Return the Thread of an arriving Email, the oldest if several fit, and note that the Email is in it."""
+    return join(tx, account, find(tx, account, hashes), hashes)
+
+
+def find(tx: Transaction, account: int, hashes: list[int]) -> int | None:
+    """Return the oldest Thread that an Email fits in, or None."""
     thread = tx.value(
         "SELECT min(r.thread) FROM json_each(?) AS asked CROSS JOIN thread_reference AS r "
         "ON r.account = ? AND r.hash = asked.value",
         (documents.dump(hashes), account),
     )
+    return None if thread is None else int(thread)
+
+
+def join(tx: Transaction, account: int, thread: int | None, hashes: list[int]) -> int:
+    """Note that an Email is in a Thread, or in a new one if that is None; return its key."""
     if thread is None:
         thread = documents.insert(tx, THREADS, account, {}, {})
     else:
         documents.mark_changed(tx, THREADS, account, thread)
     tx.many("INSERT OR IGNORE INTO thread_reference VALUES (?, ?, ?)", [(account, one, thread) for one in hashes])
-    return int(thread)
+    return thread
 
 
 def email_left(tx: Transaction, account: int, thread: int) -> None:

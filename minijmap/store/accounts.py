@@ -161,6 +161,11 @@ def password_of(reader: Reader, user: User) -> Credential | None:
     return None if row is None else Credential(*row)
 
 
+def credentials(reader: Reader, user: User) -> list[int]:
+    """Return the keys of all that a user may sign in with: the password and the app passwords."""
+    return [row[0] for row in reader.all("SELECT key FROM credential WHERE user = ? ORDER BY key", (user.key,))]
+
+
 def find_token(reader: Reader, token: str) -> Credential | None:
     """Return the credential of an app password, whoever's it is."""
     row = reader.one(

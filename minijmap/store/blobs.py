@@ -153,6 +153,16 @@ def holders(reader: Reader, account: int, blob_id: str, type_name: str) -> list[
     return [row[0] for row in rows]
 
 
+def held(reader: Reader, account: int, besides: str) -> list[str]:
+    """Return the ids of the blobs that objects of an account refer to, but for those that only one type refers to."""
+    rows = reader.all(
+        "SELECT digest FROM blob WHERE key IN (SELECT blob FROM blob_use WHERE account = ? AND type NOT IN "
+        f"(?, {', '.join('?' * len(INTERNAL))})) ORDER BY key",
+        (account, besides, *INTERNAL),
+    )
+    return [f"b{digest.hex()}" for (digest,) in rows]
+
+
 def _counted(reader: Reader, blob: int, account: int) -> int | None:
     """Return 1 if an object that a client knows refers to a blob, 0 if only the server does, None if nobody does."""
     value: int | None = reader.value(

@@ -111,6 +111,15 @@ def destroy(tx: Transaction, place: Collection, account: int, key: int) -> bool:
     return True
 
 
+def keys_after(reader: Reader, place: Collection, owner: int, key: int, most: int) -> list[int]:
+    """Return the keys of the next documents of an owner after one, in the order in which they were made."""
+    # By the key alone: an index of the owner's would have all of them sorted for every few.
+    rows = reader.all(
+        f"SELECT key FROM {place.table} WHERE key > ? AND +{place.owner} = ? ORDER BY key LIMIT ?", (key, owner, most)
+    )
+    return [row[0] for row in rows]
+
+
 def existing(reader: Reader, place: Collection, account: int, keys: Iterable[int]) -> set[int]:
     """Return those of the keys that the account has."""
     found = reader.value(
