@@ -46,7 +46,7 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class RedirectList:
-    """Send on to every member of a list (RFC 6134 §2.5), named by its URI."""
+    """Send on to every member of a list (RFC 6134 §2.3), named by its URI."""
 
     uri: str
     message: bytes | None = None

@@ -1,7 +1,7 @@
 """The actions of RFC 5228 §4, keep, fileinto, redirect and discard, with every tag that extensions add to them.
 
 Owns :copy (RFC 3894), :flags (RFC 5232 §5), :create (RFC 5490 §3.2), :mailboxid (RFC 9042 §4), :specialuse
-(RFC 8579 §4) and redirect's :list (RFC 6134 §2.5). What an action then does is the house's.
+(RFC 8579 §4) and redirect's :list (RFC 6134 §2.3). What an action then does is the house's.
 """
 
 import re
@@ -83,7 +83,7 @@ def outbound_address(text: str) -> str | None:
 def _redirect(call: Call) -> CommandFunction:
     address, copy = call.text("address"), call.has("copy")
     if call.has("list"):
-        # RFC 6134 §2.5
+        # RFC 6134 §2.3
         def redirect_list(run: Run) -> None:
             run.act(RedirectList(list_of(run, address.of(run)), run.message.for_redirect()), keep=copy)
 

@@ -19,7 +19,7 @@ REFUSED: Final = "5.7.1"
 """The status of a message that a script rejects (RFC 5429 §2.5)."""
 JUNK: Final = "$junk"
 MOST_LISTED: Final = 100
-"""Members of a list to whom a message is sent on; with more it is kept instead (RFC 6134 §2.5)."""
+"""Members of a list to whom a message is sent on; with more it is kept instead (RFC 6134 §2.3)."""
 _NOT_DELIVERED: Final = ("junk", "trash")
 """Roles of Mailboxes into which a message is rather put away than delivered."""
 
@@ -46,6 +46,8 @@ class Sheet:
     """A script has decided about an answer, so that no other is sent."""
     sent_to: set[str] = field(default_factory=set)
     """Where the message was sent on to."""
+    notified: set[Notify] = field(default_factory=set)
+    """The notifications sent: the same is not sent again for another address (RFC 5435 §3.8)."""
 
     def put(self, octets: bytes | None, mailbox: int, keywords: list[str]) -> None:
         """Have the message stored in a Mailbox."""
@@ -68,7 +70,7 @@ def follow(case: Case, actions: tuple[Action, ...], sheet: Sheet) -> Refusal | N
         elif isinstance(action, Vacation):
             _answer(case, action, sheet)
         elif isinstance(action, Notify):
-            _notify(case, action)
+            _notify(case, action, sheet)
     if lost and not stored:
         _put(case, Keep(implicit=True), sheet)
     return refusal
@@ -137,7 +139,10 @@ def _answer(case: Case, action: Vacation, sheet: Sheet) -> None:
         _copy(case, action.fcc, answer.octets)
 
 
-def _notify(case: Case, action: Notify) -> None:
+def _notify(case: Case, action: Notify, sheet: Sheet) -> None:
+    if action in sheet.notified:
+        return
+    sheet.notified.add(action)
     octets = redirecting.notify(case, action)
     if octets is not None and action.fcc is not None:
         _copy(case, action.fcc, octets)

@@ -49,10 +49,10 @@ class Host(Protocol):
         """Whether messages can be put into a mailbox of that name (RFC 5490 §3.1)."""
 
     def mailbox_id_exists(self, mailbox_id: str) -> bool:
-        """Whether there is a mailbox with that id (RFC 9042 §4)."""
+        """Whether there is a mailbox with that id (RFC 9042 §6)."""
 
     def special_use_exists(self, use: str, mailbox: str | None) -> bool:
-        r"""Whether a mailbox (the named one, or any) has that special use, as "\Archive" (RFC 8579 §4)."""
+        r"""Whether a mailbox (the named one, or any) has that special use, as "\Archive" (RFC 8579 §3)."""
 
     def metadata(self, mailbox: str | None, name: str) -> str | None:
         """An annotation of a mailbox, or of the server when None (RFC 5490 §3 and §4); None when there is none."""
@@ -61,10 +61,10 @@ class Host(Protocol):
         """Whether that id was remembered by an earlier message (RFC 7352 §3) and has not expired."""
 
     def valid_list(self, uri: str) -> bool:
-        """Whether there is a list of that name (RFC 6134 §2.6)."""
+        """Whether there is a list of that name (RFC 6134 §2.7)."""
 
     def in_list(self, uri: str, value: str) -> bool:
-        """Whether the value is a member of the list (RFC 6134 §2.1)."""
+        """Whether the value is a member of the list (RFC 6134 §2.2)."""
 
 
 class AloneHost:

@@ -94,11 +94,11 @@ class HouseHost:
         return records.is_there(self._case.tx, self._case.account, records.SEEN, key, now=self._case.now)
 
     def valid_list(self, uri: str) -> bool:
-        """Whether there is a list of that name (RFC 6134 §2.6)."""
+        """Whether there is a list of that name (RFC 6134 §2.7)."""
         return lists.is_list(uri)
 
     def in_list(self, uri: str, value: str) -> bool:
-        """Whether an address is a member of a list (RFC 6134 §2.1)."""
+        """Whether an address is a member of a list (RFC 6134 §2.2)."""
         return lists.is_member(self._case.tx, self._case.account, uri, value)
 
 

@@ -1,6 +1,6 @@
 """How tests compare strings: match types, comparators and address parts.
 
-Owns RFC 5228 §2.7 (:is, :contains, :matches), RFC 5231 (:count, :value), RFC 6134 §2.3 (:list) and the regex match
+Owns RFC 5228 §2.7 (:is, :contains, :matches), RFC 5231 (:count, :value), RFC 6134 §2.2 (:list) and the regex match
 type, each under the comparators of RFC 4790 and RFC 5051; RFC 5228 §2.7.4 and RFC 5233, parts of addresses; and match
 variables (RFC 5229 §3.2). It knows no test and not where values come from.
 """

