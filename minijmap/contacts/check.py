@@ -3,10 +3,7 @@
 Yields one sentence for each thing that is wrong.
 """
 
-import contextlib
-import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -14,7 +11,8 @@ import orjson
 from minijmap.contacts import cards, cardsearch, jscontact, media
 from minijmap.jmap.values import ValueProblem
 from minijmap.store import blobs
-from minijmap.store.database import Reader, connect
+from minijmap.store.check import index_problems
+from minijmap.store.database import Reader
 
 MOST_SHOWN: Final = 20
 
@@ -71,7 +69,7 @@ def problems(reader: Reader) -> Iterator[str]:
             if wrong is not None and shown < MOST_SHOWN:
                 shown += 1
                 yield f"ContactCard c{key} {wrong}."
-    yield from _index(reader)
+    yield from index_problems(reader, "card_search", "The index of cards' words")
 
 
 def _card(reader: Reader, account: int, key: int) -> Iterator[str]:
@@ -102,16 +100,3 @@ def _blobs(reader: Reader, card: dict[str, Any]) -> set[int | None]:
     variants = jscontact.localized(card).values()
     ids = media.blob_ids([card, *variants])
     return {reader.value("SELECT key FROM blob WHERE digest = ?", (blobs.digest_of(one),)) for one in ids}
-
-
-def _index(reader: Reader) -> Iterator[str]:
-    """Have FTS5 check its own structure, which needs the right to write (see `mail.check`)."""
-    path = Path(reader.value("SELECT file FROM pragma_database_list WHERE name = 'main'"))
-    with contextlib.closing(connect(path)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.execute("INSERT INTO card_search (card_search) VALUES ('integrity-check')")
-        except sqlite3.DatabaseError as error:
-            yield f"The index of cards' words is damaged: {error}."
-        finally:
-            connection.execute("ROLLBACK")

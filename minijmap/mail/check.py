@@ -3,14 +3,12 @@
 Yields one sentence for each thing that is wrong.
 """
 
-import contextlib
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
 from minijmap.mail import counts
-from minijmap.store.database import Reader, connect
+from minijmap.store.check import index_problems
+from minijmap.store.database import Reader
 
 MOST_SHOWN = 20
 
@@ -163,7 +161,7 @@ def problems(reader: Reader) -> Iterator[str]:
             yield f"{what}: {', '.join(found[:MOST_SHOWN])}{more}."
     for (account,) in reader.all("SELECT key FROM account"):
         yield from _counts(reader, account)
-    yield from _index(reader)
+    yield from index_problems(reader, "email_search", "The index of words")
 
 
 def _counts(reader: Reader, account: int) -> Iterator[str]:
@@ -182,20 +180,3 @@ def _counts(reader: Reader, account: int) -> Iterator[str]:
     ):
         if shown != totals[mailbox]:
             yield f"Mailbox m{mailbox} shows the counts {shown}, and they are {totals[mailbox]}."
-
-
-def _index(reader: Reader) -> Iterator[str]:
-    """Have FTS5 check its own structure.
-
-    That is written as an INSERT and changes nothing, but it needs the right to write: the reader's snapshot has not got
-    it, and on the file of a running server could not get it any more.
-    """
-    path = Path(reader.value("SELECT file FROM pragma_database_list WHERE name = 'main'"))
-    with contextlib.closing(connect(path)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.execute("INSERT INTO email_search (email_search) VALUES ('integrity-check')")
-        except sqlite3.DatabaseError as error:
-            yield f"The index of words is damaged: {error}."
-        finally:
-            connection.execute("ROLLBACK")

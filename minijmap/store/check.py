@@ -4,11 +4,14 @@ Yields one sentence for each thing that is wrong, nothing for a clean file. Must
 promise.
 """
 
+import contextlib
 import hashlib
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 from minijmap.store import blobs, usage
-from minijmap.store.database import Reader
+from minijmap.store.database import Reader, connect
 
 MOST_SHOWN = 20
 """Sentences about one kind of fault, at most."""
@@ -22,6 +25,23 @@ def problems(reader: Reader) -> Iterator[str]:
     yield from _blobs(reader)
     yield from _orphans(reader)
     yield from _usage(reader)
+
+
+def index_problems(reader: Reader, table: str, name: str) -> Iterator[str]:
+    """Have FTS5 check the structure of an index of words; `name` is what a person calls it.
+
+    That is written as an INSERT and changes nothing, but it needs the right to write: the reader's snapshot has not got
+    it, and on the file of a running server could not get it any more.
+    """
+    path = Path(reader.value("SELECT file FROM pragma_database_list WHERE name = 'main'"))
+    with contextlib.closing(connect(path)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
+        except sqlite3.DatabaseError as error:
+            yield f"{name} is damaged: {error}."
+        finally:
+            connection.execute("ROLLBACK")
 
 
 def _blobs(reader: Reader) -> Iterator[str]:
