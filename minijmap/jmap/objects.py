@@ -23,8 +23,9 @@ MOST_NAME: Final = 255
 TYPE: Final = "@type"
 
 _REGISTERED: Final = re.compile(r"[a-z0-9@][A-Za-z0-9@]*")
-_ALNUM: Final = "A-Za-z0-9\x80-\U0010ffff"
-_LABEL: Final = re.compile(rf"[{_ALNUM}](?:[{_ALNUM}-]*[{_ALNUM}])?")
+# A letter, a digit or anything beyond ASCII; by what is not in it, which `re` compiles in a hundredth of the time.
+_NO_ALNUM: Final = r"\x00-,./:-@\[-`{-\x7f"
+_LABEL: Final = re.compile(rf"[^{_NO_ALNUM}-](?:[^{_NO_ALNUM}]*[^{_NO_ALNUM}-])?")
 _VENDOR_NAME: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\"\x7f]+")
 _DATE_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]*[1-9])?Z")
 
@@ -287,7 +288,8 @@ def patched(
     for path, value in patch.items():
         with _blaming(path):
             _land(kind, result, path, value, touched)
-    for path, its_kind, container in touched.values():
+    # Inner ones first: what is around one relies on what it must have.
+    for path, its_kind, container in reversed(touched.values()):
         with _blaming(path):
             its_kind.check_whole(container)
     return result

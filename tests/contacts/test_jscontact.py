@@ -295,6 +295,15 @@ def test_what_a_localization_hangs_on_can_not_go(house):
     assert "titles" not in get(house, card)
 
 
+@pytest.mark.parametrize("member", ["kind", "value"])
+def test_a_localization_that_takes_away_what_must_be_there_is_refused(member):
+    """Before anything that relies on it looks."""
+    name = {"components": [{"kind": "given", "value": "Joe"}], "sortAs": {"given": "joe"}, "isOrdered": True}
+    path, sentence = problem({"name": name, "localizations": {"de": {f"name/components/0/{member}": None}}})
+    assert path == f"localizations/de/name~1components~10~1{member}"
+    assert "must have it" in sentence
+
+
 def test_hostile_localizations_are_bounded():
     """Many languages and patches are refused, and what is allowed is checked in a moment even over large maps."""
     emails = {f"e{number}": {"address": f"a{number}@example.com"} for number in range(10_000)}
