@@ -10,7 +10,6 @@ import difflib
 import json
 import re
 import socket
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
@@ -325,6 +324,8 @@ def _file_text(path: Path) -> str:
 
 
 def _toml(path: Path, text: str) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(text)
     except RecursionError as error:
@@ -354,6 +355,8 @@ def _line_of(text: str, path: list[str]) -> int:
 
 def _holds(text: str, path: list[str]) -> bool | None:
     """Whether a TOML text sets the key; None when the text breaks off in the middle of something."""
+    import tomllib
+
     try:
         value: Any = tomllib.loads(text)
     except (ValueError, RecursionError):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from minijmap.mail.smimetrust import TrustStore
     from minijmap.push.parts import PushParts
     from minijmap.smtp.listener import Listener
-    from minijmap.smtp.sending import Outgoing
+    from minijmap.smtp.outgoing import Outgoing
 
 FILE_NAME = "minijmap.sqlite3"
 UPKEEP_SECONDS = 3600.0
@@ -230,11 +230,9 @@ class Server:
         worker.start()
 
     def _start_sending(self, opened: contextlib.ExitStack, resolver: Resolver) -> "Outgoing":
-        from minijmap.smtp.sending import Outgoing, Outside
+        from minijmap.smtp.outgoing import Outgoing
 
-        settings = self._settings
-        outside = Outside(resolver, self._clock)
-        outgoing = Outgoing.make(settings, self.database, outside, capturing=self._capturing)
+        outgoing = Outgoing(self._settings, self.database, resolver, self._clock, capturing=self._capturing)
         opened.callback(outgoing.stop)
         opened.callback(self.bus.listen(outgoing.hear))
         self.watch.tell(outgoing.look)
@@ -309,29 +307,29 @@ class Server:
 
     def _run_upkeep(self) -> None:
         """Drop, now and then, what nothing refers to any longer, and what was sent long ago."""
+        while not self._stopping.wait(UPKEEP_SECONDS):
+            try:
+                self._keep_up(self._clock())
+            except Exception:
+                log.exception("The hourly upkeep failed; it is tried again in an hour.")
+
+    def _keep_up(self, now: float) -> None:
         from minijmap.mail import emailpush, reindex, reports, submission
         from minijmap.push import subscriptions
         from minijmap.sieve import records
         from minijmap.smtp import greylist
 
-        while not self._stopping.wait(UPKEEP_SECONDS):
-            now = self._clock()
-            try:
-                self.database.write(lambda tx, now=now: blobs.collect(tx, int(now * 1000)))  # type: ignore[misc]
-                self.database.write(lambda tx, now=now: submission.prune(tx, int(now * 1000)))  # type: ignore[misc]
-                self.database.write(reports.forget_old)
-                self.database.write(greylist.forget_old)
-                self.database.write(emailpush.forget_old)
-                self.database.write(subscriptions.upkeep)
-                self.database.write(records.forget_old)
-                self.database.write(
-                    lambda tx, now=now: documents.prune_tombstones(tx, int(now - KEEP_TOMBSTONES_SECONDS))  # type: ignore[misc]
-                )
-                reindex.upkeep(self.database, self._stopping.is_set)
-                # RFC 8620 §7.2: the URLs and keys of push subscriptions that are gone, above all.
-                self.database.empty_log()
-            except Exception:
-                log.exception("The hourly upkeep failed; it is tried again in an hour.")
+        self.database.write(lambda tx: blobs.collect(tx, int(now * 1000)))
+        self.database.write(lambda tx: submission.prune(tx, int(now * 1000)))
+        self.database.write(reports.forget_old)
+        self.database.write(greylist.forget_old)
+        self.database.write(emailpush.forget_old)
+        self.database.write(subscriptions.upkeep)
+        self.database.write(records.forget_old)
+        self.database.write(lambda tx: documents.prune_tombstones(tx, int(now - KEEP_TOMBSTONES_SECONDS)))
+        reindex.upkeep(self.database, self._stopping.is_set)
+        # RFC 8620 §7.2: the URLs and keys of push subscriptions that are gone, above all.
+        self.database.empty_log()
 
     def _end_upkeep(self) -> None:
         self._stopping.set()

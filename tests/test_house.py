@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"store.transfer"},
     "store.transfer": set(),
     "jmap": {"store"},
-    **{name: {"jmap", "store", "mail.archive"} | TYPES | MIME for name in sorted(TYPES)},
+    **{name: {"jmap", "store", "mail.archive", ""} | TYPES | MIME for name in sorted(TYPES)},
     **dict.fromkeys(sorted(MIME), MIME | {"store.transfer"}),
     "mail.archive": set(),
     "push": {"aio", "jmap", "store"},

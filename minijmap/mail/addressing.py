@@ -14,12 +14,13 @@ from minijmap.store.database import Reader
 MOST_ADDRESS: Final = 512
 """Octets of an address: twice what RFC 5321 §4.5.3.1.3 asks for, and still less than a header line may hold."""
 
-# RFC 6531 §3.3 allows all beyond ASCII; what some programs take for a control or a line end is refused.
-_MORE: Final = r"\u00a1-\u2027\u202a-\U0010ffff"
+# RFC 6531 §3.3 allows all beyond ASCII; what some programs take for a control or a line end is refused. Sets are said
+# by what is not in them: one with all of Unicode in it takes `re` 3 ms to compile.
+_NEITHER: Final = r"\x7f-\xa0\u2028\u2029"
 # Dots anywhere: some providers have handed out addresses with two in a row or one at the end.
-_ATOMS: Final = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.{_MORE}-]+"
-_QUOTED: Final = rf"\"(?:[\x20!\x23-\x5b\x5d-\x7e{_MORE}]|\\[\x20-\x7e])*\""
-_LABEL: Final = rf"(?!-)[A-Za-z0-9{_MORE}-]+(?<!-)"
+_ATOMS: Final = rf"[^\x00-\x20\"(),:;<>@\[\\\]{_NEITHER}]+"
+_QUOTED: Final = rf"\"(?:[^\x00-\x1f\"\\{_NEITHER}]|\\[\x20-\x7e])*\""
+_LABEL: Final = rf"(?!-)[^\x00-,./:-@\[-`{{-~{_NEITHER}]+(?<!-)"
 DOMAIN: Final = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[\x21-\x5a\x5e-\x7e]+\])"
 MAILBOX: Final = rf"(?:{_ATOMS}|{_QUOTED})@{DOMAIN}"
 """The pattern of a Mailbox (RFC 5321 §4.1.2). It takes time in proportion to the text's length."""

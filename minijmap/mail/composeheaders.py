@@ -150,7 +150,8 @@ def _write_text(folder: Folder, value: str) -> None:
 
 # --- Addresses, GroupedAddresses ------------------------------------------------------------------------------------
 
-_ATEXT: Final = r"[!#-'*+\-/-9=?A-Z^-~\u00a0-\U0010ffff]"
+# By what is not in it: a set with all of Unicode in it takes `re` 3 ms to compile.
+_ATEXT: Final = r"[^\x00-\x20\"(),.:;<>@\[\\\]\x7f-\x9f]"
 _DOT_ATOM: Final = rf"{_ATEXT}+(?:\.{_ATEXT}+)*"
 _ATOM: Final = re.compile(r"[!#-'*+\-/-9=?A-Z^-~]+")
 _SIMPLE_ADDRESS: Final = re.compile(r"[!#-'*+\-/-9=?A-Z^-~.]+@[A-Za-z0-9.-]+")

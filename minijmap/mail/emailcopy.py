@@ -11,11 +11,9 @@ from minijmap.jmap import dates
 from minijmap.jmap.call import Call
 from minijmap.jmap.copying import COPY_ARGUMENTS, two_accounts
 from minijmap.jmap.errors import RequestTooLarge, SetError
-from minijmap.jmap.methods import Method
 from minijmap.jmap.session import Access
 from minijmap.jmap.values import Id, Kind, Nullable, UTCDate
 from minijmap.mail import emailimport, ingest
-from minijmap.mail.capability import MAIL
 from minijmap.mail.email import MAILBOX_IDS, check_limits, key_of_email
 from minijmap.mail.emailimport import Incoming
 from minijmap.mail.ingest import EMAILS
@@ -70,6 +68,3 @@ def _prepare(call: Call, source: Access, wanted: dict[str, Any]) -> Incoming:
     if values["receivedAt"] is not None:
         received_at = dates.parse_utc_date(values["receivedAt"])
     return Incoming(ingest.parse(blobs.read(call.reader(), blob)), values["mailboxIds"], keywords, received_at)
-
-
-EMAIL_COPY = Method("Email/copy", MAIL, copy_emails)

@@ -11,13 +11,11 @@ from typing import Any
 from minijmap.jmap import dates
 from minijmap.jmap.call import Argument, Call
 from minijmap.jmap.errors import RequestTooLarge, SetError, invalid_properties
-from minijmap.jmap.methods import Method
 from minijmap.jmap.session import Access
 from minijmap.jmap.setting import MOST_OBJECTS, OBJECT, check_state, one_object
 from minijmap.jmap.standard import ACCOUNT, STATE
 from minijmap.jmap.values import Id, Kind, MapOf, Nullable, UTCDate, ValueProblem
 from minijmap.mail import counts, ingest
-from minijmap.mail.capability import MAIL
 from minijmap.mail.email import MAILBOX_IDS, check_limits, mailbox_keys
 from minijmap.mail.ingest import EMAILS, ParsedEmail
 from minijmap.mail.keywords import KEYWORDS, aligned
@@ -183,6 +181,3 @@ def _prepare(call: Call, access: Access, wanted: dict[str, Any]) -> Incoming:
         # The newest Received field tells, or else it is now (RFC 8621 §4.8); nothing arrived in the future.
         received_at = min(call.now() if parsed.arrived_at is None else parsed.arrived_at, call.now())
     return Incoming(parsed, values["mailboxIds"], values["keywords"], received_at)
-
-
-EMAIL_IMPORT = Method("Email/import", MAIL, import_emails)

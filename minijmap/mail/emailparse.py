@@ -7,11 +7,10 @@ from typing import Any
 from minijmap.jmap.blobreading import BlobReader
 from minijmap.jmap.call import Argument, Call
 from minijmap.jmap.errors import InvalidArguments, RequestTooLarge
-from minijmap.jmap.methods import Method
 from minijmap.jmap.standard import ACCOUNT
 from minijmap.jmap.values import Boolean, Id, ListOf, Nullable, String, unsigned_int
 from minijmap.mail import body, emailget, headers, ingest, message, smimestatus
-from minijmap.mail.capability import MAIL, SMIME
+from minijmap.mail.capability import SMIME
 from minijmap.mail.emailget import BodyArguments, View
 from minijmap.mail.smimetrust import TrustStore
 
@@ -34,13 +33,8 @@ PARSE_ARGUMENTS = {
 }
 
 
-def email_parse(trust: TrustStore) -> Method:
-    """Return the method; `trust` is what S/MIME signatures are verified by."""
-    return Method("Email/parse", MAIL, lambda call: parse_emails(call, trust))
-
-
 def parse_emails(call: Call, trust: TrustStore) -> dict[str, Any]:
-    """Answer Email/parse."""
+    """Answer Email/parse; `trust` is what S/MIME signatures are verified by."""
     arguments = call.arguments(PARSE_ARGUMENTS)
     access = call.access(arguments["accountId"])
     names = tuple(dict.fromkeys(DEFAULT_PROPERTIES if arguments["properties"] is None else arguments["properties"]))

@@ -1,11 +1,15 @@
 """What mail brings to the engine: its capabilities, types, methods and tables."""
 
 from collections.abc import Callable
+from typing import Any
 
-from minijmap.jmap.methods import Family
+from minijmap.jmap.call import Call
+from minijmap.jmap.methods import Family, Method
 from minijmap.mail import emailquery, ingest, search
 from minijmap.mail.addressing import Addresses, Senders
 from minijmap.mail.capability import (
+    MAIL,
+    MDN,
     account_capability,
     mdn_capability,
     smime_capability,
@@ -13,17 +17,11 @@ from minijmap.mail.capability import (
     vacation_capability,
 )
 from minijmap.mail.email import EmailType
-from minijmap.mail.emailcopy import EMAIL_COPY
-from minijmap.mail.emailimport import EMAIL_IMPORT
-from minijmap.mail.emailparse import email_parse
 from minijmap.mail.identity import IdentityType
 from minijmap.mail.mailbox import MailboxType
-from minijmap.mail.mdnparse import MDN_PARSE
-from minijmap.mail.mdnsend import mdn_send
 from minijmap.mail.schema import MAIL_MIGRATIONS
 from minijmap.mail.smimestatus import Statuses
 from minijmap.mail.smimetrust import TrustStore
-from minijmap.mail.snippet import SNIPPET_GET
 from minijmap.mail.submission import EmailSubmissionType
 from minijmap.mail.thread import ThreadType
 from minijmap.mail.vacation import VacationResponseType, tell_nobody
@@ -59,15 +57,51 @@ def family(
             EmailSubmissionType(senders, max_message_size),
             VacationResponseType(vacation_changed),
         ),
-        methods=(
-            EMAIL_IMPORT,
-            EMAIL_COPY,
-            email_parse(trust),
-            SNIPPET_GET,
-            mdn_send(senders, max_message_size),
-            MDN_PARSE,
-        ),
+        methods=_methods(trust, senders, max_message_size),
         migrations=MAIL_MIGRATIONS,
         prepare=search.register,
         push_types=(ingest.DELIVERIES,),
+    )
+
+
+def _methods(trust: TrustStore, senders: Senders, max_message_size: int) -> tuple[Method, ...]:
+    """Return the methods beside the standard ones. What answers one is imported with its first call."""
+
+    def import_emails(call: Call) -> dict[str, Any]:
+        from minijmap.mail import emailimport
+
+        return emailimport.import_emails(call)
+
+    def copy_emails(call: Call) -> dict[str, Any]:
+        from minijmap.mail import emailcopy
+
+        return emailcopy.copy_emails(call)
+
+    def parse_emails(call: Call) -> dict[str, Any]:
+        from minijmap.mail import emailparse
+
+        return emailparse.parse_emails(call, trust)
+
+    def get_snippets(call: Call) -> dict[str, Any]:
+        from minijmap.mail import snippet
+
+        return snippet.get_snippets(call)
+
+    def send_mdns(call: Call) -> dict[str, Any]:
+        from minijmap.mail import mdnsend
+
+        return mdnsend.send_mdns(call, senders, max_message_size)
+
+    def parse_mdns(call: Call) -> dict[str, Any]:
+        from minijmap.mail import mdnparse
+
+        return mdnparse.parse_mdns(call)
+
+    return (
+        Method("Email/import", MAIL, import_emails),
+        Method("Email/copy", MAIL, copy_emails),
+        Method("Email/parse", MAIL, parse_emails),
+        Method("SearchSnippet/get", MAIL, get_snippets),
+        Method("MDN/send", MDN, send_mdns),
+        Method("MDN/parse", MDN, parse_mdns),
     )

@@ -7,11 +7,9 @@ import orjson
 from minijmap.jmap.blobreading import BlobReader
 from minijmap.jmap.call import Argument, Call
 from minijmap.jmap.errors import RequestTooLarge
-from minijmap.jmap.methods import Method
 from minijmap.jmap.standard import ACCOUNT
 from minijmap.jmap.values import Id, ListOf
 from minijmap.mail import headers, mdnform, message, reports, search
-from minijmap.mail.capability import MDN
 from minijmap.mail.mdnsend import access_of
 from minijmap.store.database import Reader
 
@@ -66,6 +64,3 @@ def _email(reader: Reader, account: int, message_id: str | None) -> str | None:
     )
     # RFC 9007 §2.2: several may have it, and then nobody can tell.
     return f"e{found[0]}" if len(found) == 1 else None
-
-
-MDN_PARSE = Method("MDN/parse", MDN, parse_mdns)

@@ -27,14 +27,13 @@ from minijmap.jmap.errors import (
     UnknownMethod,
     invalid_properties,
 )
-from minijmap.jmap.methods import Method
 from minijmap.jmap.session import Access
 from minijmap.jmap.setting import MOST_OBJECTS, OBJECT, CreationId, Outcome, SetRun, one_object
 from minijmap.jmap.standard import ACCOUNT
 from minijmap.jmap.values import Boolean, Id, Kind, MapOf, Nullable, Record, String, ValueProblem
 from minijmap.mail import headers, ingest, mdnform, queue
 from minijmap.mail.addressing import ANY, Senders, is_mailbox
-from minijmap.mail.capability import MAIL, MDN
+from minijmap.mail.capability import MAIL
 from minijmap.mail.composeheaders import OneLine
 from minijmap.mail.email import key_of_email
 from minijmap.mail.identity import IDENTITIES, IdentityType
@@ -133,9 +132,9 @@ class Original:
         return headers.unfold(found[0]).strip() if len(found) == 1 else None
 
 
-def mdn_send(senders: Senders, max_message_size: int) -> Method:
-    """Return the method; the size is of what may be sent, in octets."""
-    return Method("MDN/send", MDN, lambda call: Sending(call, senders, max_message_size).answer())
+def send_mdns(call: Call, senders: Senders, max_message_size: int) -> dict[str, Any]:
+    """Answer MDN/send; the size is of what may be sent, in octets."""
+    return Sending(call, senders, max_message_size).answer()
 
 
 def access_of(call: Call, account_id: str, *, write: bool = False) -> Access:

@@ -199,6 +199,11 @@ def outside_due(reader: Reader, now: int, most: int, without: Iterable[str] = ()
     return [Due(*row) for row in rows]
 
 
+def has_outside(reader: Reader) -> bool:
+    """Say whether any recipient goes outside, now or later."""
+    return bool(reader.value("SELECT EXISTS (SELECT 1 FROM queue_recipient WHERE route = ?)", (OUTSIDE,)))
+
+
 def next_outside(reader: Reader, after: int) -> int | None:
     """Return when, later than a time, the next recipient is due to go outside; in milliseconds."""
     at = reader.value(

@@ -18,11 +18,9 @@ from minijmap.jmap.call import Argument, Call
 from minijmap.jmap.datatype import Scope
 from minijmap.jmap.errors import RequestTooLarge
 from minijmap.jmap.filtering import FilterCondition, FilterNode, parse_filter
-from minijmap.jmap.methods import Method
 from minijmap.jmap.standard import ACCOUNT, MOST_IDS
 from minijmap.jmap.values import Anything, Id, ListOf
 from minijmap.mail import body, message, search, words
-from minijmap.mail.capability import MAIL
 from minijmap.mail.email import EmailType
 from minijmap.mail.search import Term
 from minijmap.store import blobs
@@ -326,6 +324,3 @@ def _between_words(
     while end > first[1] and text[end - 1] == " ":
         end -= 1
     return begin, end
-
-
-SNIPPET_GET = Method("SearchSnippet/get", MAIL, get_snippets)

@@ -17,7 +17,7 @@ either type see what they expect:
 from typing import Final
 
 from minijmap.mail import vacation
-from minijmap.sieve import scripts, vacationscript
+from minijmap.sieve import scripts
 from minijmap.sieve.scripts import VACATION, Stored
 from minijmap.store import blobs
 from minijmap.store.database import Transaction
@@ -53,6 +53,8 @@ def deactivate(tx: Transaction, account: int) -> None:
 
 def follow_vacation(tx: Transaction, account: int) -> None:
     """Bring the script that shows the VacationResponse up to date, after that was changed."""
+    from minijmap.sieve import vacationscript
+
     response = vacation.current(tx, account)
     content = blobs.pack(vacationscript.source(response))
     script = scripts.of_vacation(tx, account)

@@ -4,9 +4,9 @@ The limits are read off those of the language. The names of the extensions are w
 against the table: to read them off it would load the whole language with the first Session, 1.5 MB and 40 ms.
 """
 
-from importlib import metadata
 from typing import Final
 
+from minijmap import __version__
 from minijmap.jmap.session import Capability
 from minijmap.sieve.limits import LIMITS
 from minijmap.sieve.lists import SCHEMES
@@ -74,4 +74,4 @@ def sieve_capability() -> Capability:
         "notificationMethods": list(NOTIFICATION_METHODS),
         "externalLists": list(SCHEMES),
     }
-    return Capability(SIEVE, {"implementation": f"minijmap {metadata.version('minijmap')}"}, lambda _: account)
+    return Capability(SIEVE, {"implementation": f"minijmap {__version__}"}, lambda _: account)

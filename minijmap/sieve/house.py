@@ -7,9 +7,9 @@ the server. Reads alone; what a script decides is carried out by `arrival`.
 import ipaddress
 from collections.abc import Callable
 from datetime import datetime
-from importlib import metadata
 from typing import Final
 
+from minijmap import __version__
 from minijmap.sieve import lists, places, records, scripts
 from minijmap.sieve.case import Case
 from minijmap.sieve.localzone import LOCAL
@@ -116,7 +116,7 @@ def _is_near(peer: str | None) -> bool:
 
 _ENVIRONMENT: Final[dict[str, Callable[[Case], str]]] = {
     "name": lambda _: "minijmap",
-    "version": lambda _: metadata.version("minijmap"),
+    "version": lambda _: __version__,
     "host": lambda case: case.hostname,
     "domain": lambda case: case.user.address.rpartition("@")[2],
     "location": lambda _: "MDA",

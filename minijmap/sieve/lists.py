@@ -9,7 +9,6 @@ from typing import Final
 
 from minijmap.contacts import cards
 from minijmap.mail.addressing import is_mailbox
-from minijmap.sieve.extlists import DEFAULT_BOOK, list_name
 from minijmap.store.database import Reader
 
 SCHEMES: Final = ("urn",)
@@ -18,6 +17,9 @@ SCHEMES: Final = ("urn",)
 
 def is_list(uri: str) -> bool:
     """Say whether there is a list of that name."""
+    # The capability names the schemes alone, and is there without the language.
+    from minijmap.sieve.extlists import DEFAULT_BOOK, list_name
+
     return list_name(uri) == DEFAULT_BOOK
 
 

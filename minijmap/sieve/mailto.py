@@ -22,7 +22,7 @@ MOST_OCTETS: Final = 20_000
 
 _PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # RFC 6068 §2; RFC 3986 has no characters beyond ASCII, scripts do.
-_CHARACTERS: Final = re.compile(r"[!-~\u00a1-\U0010ffff]*")
+_CHARACTERS: Final = re.compile(r"[^\x00-\x20\x7f-\xa0]*")
 _FIELD_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,76}")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 

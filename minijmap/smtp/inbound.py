@@ -8,14 +8,13 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from minijmap.sieve import arrival
-from minijmap.sieve.arrival import Arriving
 from minijmap.smtp import authresults, grammar, trace
 from minijmap.smtp.grammar import Recipient, Refused
 from minijmap.smtp.role import Command, Envelope, MailTransaction
 from minijmap.smtp.service import Service
 
 if TYPE_CHECKING:
+    from minijmap.sieve.arrival import Arriving
     from minijmap.smtp.conversation import Conversation
     from minijmap.smtp.policy import Verdict
 
@@ -118,11 +117,13 @@ class Inbound:
 
 def _arriving(
     conversation: "Conversation", transaction: MailTransaction, raw: bytes, received_at: float, *, is_junk: bool
-) -> Arriving:
+) -> "Arriving":
+    from minijmap.sieve import arrival
+
     recipients = dict.fromkeys(
         arrival.Recipient(transaction.accounts[one.address], one.address) for one in transaction.recipients
     )
-    return Arriving(
+    return arrival.Arriving(
         raw,
         transaction.sender,
         tuple(recipients),

@@ -1,7 +1,7 @@
-"""Sending, put together from the settings: what a server starts so that mail gets out, and notices what changes.
+"""The sender, put together from the settings.
 
-Owns which parts there are and in which order they start and stop. What must not be reached for comes in here: the
-clock, the resolver and the way to open a connection.
+Owns which parts it has. What must not be reached for comes in here: the clock, the resolver and the way to open a
+connection.
 """
 
 import socket
@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from minijmap.config import Settings
 from minijmap.smtp.client import Connect, Timeouts
-from minijmap.smtp.delivery import Delivery
 from minijmap.smtp.dkimkeys import Signers
 from minijmap.smtp.letters import Letters
 from minijmap.smtp.mtasts import Policies
@@ -22,7 +21,7 @@ from minijmap.smtp.resolver import Questions
 from minijmap.smtp.route import ToMx, ToRelay
 from minijmap.smtp.sender import Sender, Ways
 from minijmap.smtp.trace import address_literal
-from minijmap.store.database import Changes, Database
+from minijmap.store.database import Database
 
 
 def connect(address: str, port: int, seconds: float) -> socket.socket:
@@ -68,47 +67,3 @@ def _introduction(hostname: str) -> str:
     """Return what EHLO says: the name, or an address literal where it is an address (RFC 5321 §4.1.1.1)."""
     literal = address_literal(hostname)
     return hostname if literal == "[unknown]" else literal
-
-
-@dataclass
-class Outgoing:
-    """Everything that empties the queue."""
-
-    delivery: Delivery
-    sender: Sender | None
-
-    @classmethod
-    def make(cls, settings: Settings, database: Database, outside: Outside, *, capturing: bool = False) -> "Outgoing":
-        """Put it together; with `capturing` nothing leaves the machine."""
-        sender = None if capturing else make_sender(settings, database, outside)
-        delivery = Delivery(
-            database,
-            Recipients(settings.aliases),
-            settings.hostname,
-            outside.clock,
-            on_outside=(lambda: None) if sender is None else sender.wake,
-            capturing=capturing,
-        )
-        return cls(delivery, sender)
-
-    def look(self) -> None:
-        """Look into the queue: another process may have written there. Does not wait."""
-        self.delivery.wake()
-        if self.sender is not None:
-            self.sender.wake()
-
-    def hear(self, changes: Changes) -> None:
-        """Look into the queue when submissions have changed. Called after each commit; does not wait."""
-        self.delivery.hear(changes)
-
-    def start(self) -> None:
-        """Start all of it."""
-        if self.sender is not None:
-            self.sender.start()
-        self.delivery.start()
-
-    def stop(self) -> None:
-        """Stop all of it. May be called again."""
-        self.delivery.stop()
-        if self.sender is not None:
-            self.sender.stop()

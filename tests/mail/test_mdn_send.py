@@ -3,6 +3,7 @@
 import email
 import email.policy
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -386,8 +387,9 @@ def test_limits(house, monkeypatch):
     assert "type" not in sent(house, second)
     monkeypatch.undo()
     large = house.deliver(asking(message_id="3@x", body="x" * 2000))
-    method = mdnsend.mdn_send(_senders(), 1500)
-    house.engine.methods["MDN/send"] = method
+    method = house.engine.methods["MDN/send"]
+    answer = partial(mdnsend.send_mdns, senders=_senders(), max_message_size=1500)
+    house.engine.methods["MDN/send"] = replace(method, handler=answer)
     error = sent(house, large, includeOriginalMessage=True)
     assert (error["type"], error["maxSize"]) == ("tooLarge", 1500)
     house.engine.limits = replace(Limits(), max_objects_in_set=1)
