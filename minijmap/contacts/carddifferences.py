@@ -10,7 +10,7 @@ from typing import Any, Final
 from minijmap.contacts import jscontact
 from minijmap.jmap.objects import TYPE, is_vendors
 
-_POINTABLE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_POINTABLE: Final = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f]+")
 """A name that a parameter of vCard can have inside; another is told with what is around it."""
 _CLEAR: Final = frozenset(jscontact.FORMAT.types) - {"Card", "Timestamp"}
 """Values of `@type` that say nothing: there is only one that an object can be."""

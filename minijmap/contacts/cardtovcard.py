@@ -1,4 +1,4 @@
-"""JSContact to vCard 4.0 (RFC 9555 §3): a Card becomes lines.
+"""JSContact to vCard 4.0 (RFC 9555 §3), and by `vcardclassic` to 3.0: a Card becomes lines.
 
 Whatever the lines don't say when they are read again is added as JSPROP (RFC 9555 §3.2.1): so nothing is lost, however
 it came into the Card. Only what means nothing goes: an `@type` that is clear anyway, and defaults that are written out.
@@ -8,15 +8,16 @@ Must not know where a Card is kept: media must be inline.
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 
 from minijmap.contacts import jcard, jscontact, vcardparts
 from minijmap.contacts.carddifferences import differences, plain
+from minijmap.contacts.vcardclassic import classic
 from minijmap.contacts.vcardconvert import ADDRESS_PARAMETERS, KINDS_OF_DATES
 from minijmap.contacts.vcarddates import stamp_of, written_date
-from minijmap.contacts.vcardlines import Line, clean, escape, join_structured, written
+from minijmap.contacts.vcardlines import Line, clean, escape, join_structured, parse_line, text_of_line, written
 from minijmap.contacts.vcardtable import (
     ADDRESS_CONTEXTS,
     BY_NAME,
@@ -36,19 +37,25 @@ _DATES: Final = {kind: name for name, kind in KINDS_OF_DATES.items()}
 _SCRIPTED: Final = ("phoneticSystem", "phoneticScript")
 
 
-def vcard_of(card: Mapping[str, Any]) -> bytes:
-    """Return the vCard 4.0 of a Card in UTF-8, from BEGIN to END. The Card must be one (`jscontact.check_card`)."""
-    lines = lines_of(card)
+Version = Literal["3.0", "4.0"]
+
+
+def vcard_of(card: Mapping[str, Any], version: Version = "4.0") -> bytes:
+    """Return the vCard of a Card in UTF-8, from BEGIN to END. The Card must be one (`jscontact.check_card`)."""
+    lines = lines_of(card, version)
     return b"".join((b"BEGIN:VCARD\r\n", *map(written, lines), b"END:VCARD\r\n"))
 
 
-def lines_of(card: Mapping[str, Any]) -> list[Line]:
+def lines_of(card: Mapping[str, Any], version: Version = "4.0") -> list[Line]:
     """Return the lines of a Card's vCard, without BEGIN and END."""
     wanted = plain(card)
     lines = _Writing(wanted).lines()
-    again = plain(card_of(lines))
+    if version == "3.0":
+        lines = classic(lines)
+    again = plain(card_of([parse_line(text_of_line(line).encode(), 0) for line in lines]))
     for pointer, value in differences(again, wanted).items():
-        text = orjson.dumps(value).decode()
+        # JSON may have this one as it is, a vCard not
+        text = orjson.dumps(value).decode().replace("\x7f", "\\u007f")
         lines.append(Line("JSPROP", escape(text), {"jsptr": [pointer]}))
     return lines
 
@@ -319,7 +326,7 @@ class _Writing:
         for name in path:
             owner = owner[name]
         shape = {"N": vcardparts.NAME, "ADR": vcardparts.ADDRESS}.get(self.made[path].name)
-        laid = None if shape is None else vcardparts.lay_out(shape, owner)
+        laid = None if shape is None or "components" not in owner else vcardparts.lay_out(shape, owner)
         if laid is None:
             return
         said = {name: one for name, one in owner.items() if name not in _SCRIPTED}

@@ -101,7 +101,7 @@ def to_line(jcard: list[Any]) -> Line | None:
     line = Line(name.upper(), "")
     set_params(line, params)
     kind = kind.lower()
-    line.value = clean(_written(kind, values)).replace("\n", "\\n").replace("\t", " ").replace("\r", "")
+    line.value = clean(_written(kind, values)).replace("\n", "\\n").replace("\r", "")
     if kind not in (UNKNOWN, DEFAULT_TYPES.get(line.name)):
         line.params = {"value": [kind], **line.params}
     return line

@@ -85,22 +85,11 @@ def _required(kind: Kind) -> Member:
 # Metadata (RFC 9553 §2.1)
 
 KIND: Final = Enumerated("individual", "group", "org", "location", "device", "application")
-RELATION: Final = TypedObject(
-    "Relation",
-    FORMAT,
-    {
-        "relation": Member(
-            set_of(
-                Enumerated(
-                    *("acquaintance", "agent", "child", "co-resident", "co-worker", "colleague", "contact", "crush"),
-                    *("date", "emergency", "friend", "kin", "me", "met", "muse", "neighbor", "parent", "sibling"),
-                    *("spouse", "sweetheart"),
-                )
-            ),
-            default={},
-        )
-    },
+RELATION_KIND: Final = Enumerated(
+    *("acquaintance", "agent", "child", "co-resident", "co-worker", "colleague", "contact", "crush", "date"),
+    *("emergency", "friend", "kin", "me", "met", "muse", "neighbor", "parent", "sibling", "spouse", "sweetheart"),
 )
+RELATION: Final = TypedObject("Relation", FORMAT, {"relation": Member(set_of(RELATION_KIND), default={})})
 
 # Names and organizations (RFC 9553 §2.2)
 

@@ -7,7 +7,7 @@ import re
 import zoneinfo
 from calendar import monthrange
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from minijmap.jmap.objects import KEPT, TYPE, Pattern, is_vendors
@@ -63,8 +63,13 @@ def _is_zone(name: str) -> bool:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, OSError, ValueError):
         # Without any database (no tzdata on the machine) nothing can be told apart.
-        return not zoneinfo.available_timezones()
+        return not _has_zones()
     return True
+
+
+@cache
+def _has_zones() -> bool:
+    return bool(zoneinfo.available_timezones())
 
 
 class CalendarScale(Kind):

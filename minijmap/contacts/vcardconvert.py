@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from minijmap.contacts import jscontact, vcardparts
+from minijmap.contacts import jscontact, media, vcardparts
 from minijmap.contacts.vcarddates import date_of, utc_of
 from minijmap.contacts.vcardlines import Line, split_components, texts, unescape
 from minijmap.contacts.vcardparts import Structured
@@ -86,7 +86,16 @@ def _object(line: Line, row: Row, member: str, value: Any) -> Piece:
     if row.name == "NOTE":
         _read_author(rest, made)
     row.kind.check(made)
+    if row.kind is jscontact.MEDIA:
+        _check_file(made)
     return Piece(row.place, row.prefix, made, rest)
+
+
+def _check_file(made: dict[str, Any]) -> None:
+    # RFC 9610 §3.5: a card is refused whose photo is no image
+    data = media.parse_data(made["uri"])
+    if data is not None and media.type_of_data(data, made) is None:
+        raise Unfit
 
 
 def _read_parameter(parameter: Parameter, rest: dict[str, list[str]], made: dict[str, Any]) -> None:

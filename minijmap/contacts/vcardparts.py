@@ -194,7 +194,7 @@ def lay_out(shape: Shape, owner: Mapping[str, Any]) -> Laid | None:
     for place, kinds in shape.combined.items():
         text = _combined(owner, kinds)
         values[place] = [text] if text else []
-    return Laid(values, positions, _jscomps(owner, positions) if owner.get("isOrdered") else None)
+    return Laid(values, positions, _jscomps(owner, positions) if components and owner.get("isOrdered") else None)
 
 
 def _jscomps(owner: Mapping[str, Any], positions: Sequence[Position | None]) -> str:

@@ -39,7 +39,8 @@ def card_of(lines: Sequence[Line], number: int = 1) -> dict[str, Any]:
     """
     try:
         card = _Reading(modernized(lines)).result()
-        card.setdefault("uid", _made_uid(lines))
+        if "uid" not in card:
+            card["uid"] = _made_uid(lines)
         return jscontact.check_card(card)
     except ValueProblem as problem:
         raise VCardError(number, f"it can't be a card: “{problem.path}” {problem.sentence}.") from None
