@@ -1,4 +1,4 @@
-"""The capability of contacts, and the limits that it announces (RFC 9610 §1.4.1)."""
+"""The capabilities of contacts, and the limits that they announce or stand for (RFC 9610 §1.4.1)."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,6 +6,8 @@ from typing import Any, Final
 from minijmap.jmap.session import Access, Capability
 
 CONTACTS: Final = "urn:ietf:params:jmap:contacts"
+PARSE: Final = "urn:x-minijmap:contacts:parse"
+"""ContactCard/parse, an extension of our own: what CalendarEvent/parse of JMAP Calendars is to iCalendar."""
 
 MOST_BOOKS: Final = 1000
 """AddressBooks of an account."""
@@ -25,3 +27,8 @@ def contacts_capability() -> Capability:
         return {"maxAddressBooksPerCard": MOST_BOOKS_PER_CARD, "mayCreateAddressBook": not access.is_read_only}
 
     return Capability(CONTACTS, {}, describe)
+
+
+def parse_capability() -> Capability:
+    """Return the capability of ContactCard/parse, in the form of `urn:ietf:params:jmap:calendars:parse`."""
+    return Capability(PARSE, {}, lambda _: {})

@@ -15,6 +15,7 @@ from minijmap.contacts.capability import CONTACTS
 from minijmap.contacts.cards import CARDS
 from minijmap.contacts.media import Packed
 from minijmap.jmap import dates
+from minijmap.jmap.blobreading import BlobReader
 from minijmap.jmap.datatype import ABSENT, DataType, Property, Scope, SetContext
 from minijmap.jmap.errors import SetError
 from minijmap.jmap.objects import TYPE
@@ -77,15 +78,14 @@ class ContactCardType(DataType):
     # /set (RFC 9610 §3.5)
 
     def prepare(self, call: "Call", access: "Access", arguments: Mapping[str, Any]) -> Packed:
-        """Decode the `data:` URIs of media, and pack what is in them."""
-        _ = (call, access)
-        packed = Packed()
+        """Decode the `data:` URIs of media and the parts of blobs, and pack what is in them."""
+        packed, reader = Packed(), BlobReader(call, access)
         for given in (arguments["create"] or {}).values():
-            packed.add(given.get("media"))
+            packed.add(given.get("media"), reader.octets)
         for patch in (arguments["update"] or {}).values():
             for path, value in patch.items():
                 if path.partition("/")[0] == "media":
-                    packed.add(value)
+                    packed.add({path: value}, reader.octets)
         return packed
 
     def normal_patch(self, patch: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -121,7 +121,9 @@ class ContactCardType(DataType):
 
     def _store(self, context: SetContext, key: int | None, document: dict[str, Any], before: Mapping[str, Any]) -> int:
         accounts = [context.account, *([context.source.account] if context.source is not None else [])]
-        return cards.store(context.tx, accounts, key, document, before, context.prepared or Packed())
+        if context.prepared is None:  # a copy
+            context.prepared = Packed()
+        return cards.store(context.tx, accounts, key, document, before, context.prepared)
 
     def destroy(self, context: SetContext, key: int) -> None:
         """Remove a card and what is kept beside it."""

@@ -1,19 +1,19 @@
 """The media of a card: blobs (RFC 9610 §3), whichever way a client sends them.
 
-Owns `data:` URIs (RFC 2397), which become blobs, what type a file has by its first octets, and that a photo is an
-image. Must not know how a card is stored.
+Owns `data:` URIs (RFC 2397) and parts of blobs, which become blobs, what type a file has by its first octets, and that
+a photo is an image. Must not know how a card is stored.
 """
 
 import base64
 import binascii
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from minijmap.contacts import jscontact
 from minijmap.contacts.capability import MOST_MEDIA_OCTETS
-from minijmap.jmap.errors import SetError, invalid_properties
+from minijmap.jmap.errors import RequestTooLarge, SetError, invalid_properties
 from minijmap.store import blobs
 from minijmap.store.blobs import PackedBlob
 from minijmap.store.database import Reader, Transaction
@@ -25,6 +25,8 @@ PLAIN: Final = "text/plain"
 """What a `data:` URI is that does not say it (RFC 2397 §2)."""
 IMAGES: Final = frozenset(("photo", "logo"))
 """The kinds of media that must be images."""
+MOST_PARTS_OCTETS: Final = 100_000_000
+"""Octets of the parts of blobs that one call makes blobs of: they are in memory together."""
 
 _SIGNATURES: Final = (
     (0, b"\xff\xd8\xff", "image/jpeg"),
@@ -105,14 +107,25 @@ def is_data(uri: Any) -> bool:
 
 @dataclass
 class Packed:
-    """The contents of `data:` URIs made ready to be stored, outside of the writer thread."""
+    """The contents of `data:` URIs and of parts of blobs made ready to be stored, outside of the writer thread."""
 
     by_uri: dict[str, tuple[str, PackedBlob] | None] = field(default_factory=dict)
+    by_part: dict[str, PackedBlob] = field(default_factory=dict)
+    room: int = field(default_factory=lambda: MOST_PARTS_OCTETS)
+    """Octets that are left for parts."""
 
-    def add(self, value: Any) -> None:
-        """Make ready all `data:` URIs of any media in a value that a client has sent."""
-        for uri in _data_uris(value):
-            self.get(uri)
+    def add(self, value: Any, read: Callable[[str], bytes | None]) -> None:
+        """Make ready all that any media in a value that a client has sent consists of.
+
+        `read` returns what a blobId names, or None. Raises RequestTooLarge, and what `read` raises.
+        """
+        for name, one in _strings(value):
+            if is_data(one):
+                self.get(one)
+            elif name == "blobId" and "-" in one and one not in self.by_part:
+                octets = read(one)
+                if octets is not None:
+                    self.keep_part(one, octets)
 
     def get(self, uri: str) -> tuple[str, PackedBlob] | None:
         """Return the media type and the blob of a URI; None for one that is damaged."""
@@ -121,15 +134,28 @@ class Packed:
             self.by_uri[uri] = None if data is None else (data.media_type, blobs.pack(data.octets))
         return self.by_uri[uri]
 
+    def keep_part(self, blob_id: str, octets: bytes) -> PackedBlob:
+        """Return a part as a blob of its own. Raises RequestTooLarge."""
+        self.spend(len(octets))
+        self.by_part[blob_id] = blobs.pack(octets)
+        return self.by_part[blob_id]
 
-def _data_uris(value: Any) -> Iterator[str]:
-    left = [value]
+    def spend(self, octets: int) -> None:
+        """Count octets of parts. Raises RequestTooLarge."""
+        self.room -= octets
+        if self.room < 0:
+            raise RequestTooLarge(f"The parts of blobs in a call may have {MOST_PARTS_OCTETS} octets in all.")
+
+
+def _strings(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield each string in a value, with the last name of the path to it."""
+    left = [("", value)]
     while left:
-        one = left.pop()
+        name, one = left.pop()
         if isinstance(one, dict):
-            left.extend(one.values())
-        elif is_data(one):
-            yield one
+            left.extend((path.rpartition("/")[2], inner) for path, inner in one.items())
+        elif isinstance(one, str):
+            yield name, one
 
 
 @dataclass
@@ -173,9 +199,12 @@ def stored_key(tx: Transaction, blob_id: str) -> int:
 def look(tx: Transaction, accounts: Sequence[int], one: Mapping[str, Any], path: str) -> int | None:
     """Check a Media object that stays as it is, and return the key of its blob. `path` is told in a SetError."""
     if "blobId" in one:
-        key, blob_id = _find_in(tx, accounts, one["blobId"], path)
-        if blob_id != one["blobId"]:
+        blob_id = one["blobId"]
+        key = next((key for account in accounts if (key := blobs.find(tx, account, blob_id)) is not None), None)
+        if key is None and any(blobs.whole_of(tx, account, blob_id) for account in accounts):
             raise invalid_properties(f"“{path}”: a part of a blob can't stay one: upload it.", path)
+        if key is None:
+            raise _no_blob(blob_id, path)
         _type_of(_file(tx, key), one, path, path)
         return key
     data = parse_data(one["uri"])
@@ -184,12 +213,8 @@ def look(tx: Transaction, accounts: Sequence[int], one: Mapping[str, Any], path:
     return None
 
 
-def _find_in(tx: Transaction, accounts: Sequence[int], blob_id: str, path: str) -> tuple[int, str]:
-    """Return the key and the id of a blob that one of the accounts has. Raises SetError."""
-    found = next((found for account in accounts if (found := _find(tx, account, blob_id))), None)
-    if found is None:
-        raise invalid_properties(f"“{path}”: there is no blob “{blob_id[:64]}”.", path)
-    return found
+def _no_blob(blob_id: str, path: str) -> SetError:
+    return invalid_properties(f"“{path}”: there is no blob “{blob_id[:64]}”.", path)
 
 
 def _settle_one(
@@ -203,7 +228,10 @@ def _settle_one(
     types = f"{place}/mediaType"
     if "blobId" in one:
         path = f"{place}/blobId"
-        key, blob_id = _find_in(tx, accounts, one["blobId"], path)
+        found = next((found for account in accounts if (found := _find(tx, account, one["blobId"], packed))), None)
+        if found is None:
+            raise _no_blob(one["blobId"], path)
+        key, blob_id = found
         return {**one, "blobId": blob_id, "mediaType": _type_of(_file(tx, key), one, path, types, old_type)}
     content = packed.get(one["uri"]) if is_data(one["uri"]) else None
     if content is None:
@@ -215,16 +243,22 @@ def _settle_one(
     return {**kept, "blobId": blob.blob_id, "mediaType": media_type}
 
 
-def _find(tx: Transaction, account: int, blob_id: str) -> tuple[int, str] | None:
-    """Return a blob's key and id; the decoded range of a blob becomes a blob of its own."""
+def _find(tx: Transaction, account: int, blob_id: str, packed: Packed) -> tuple[int, str] | None:
+    """Return a blob's key and id; the decoded range of a blob becomes a blob of its own. Raises RequestTooLarge."""
     key = blobs.find(tx, account, blob_id)
     if key is not None:
         return key, blob_id
-    octets = blobs.open_blob(tx, account, blob_id) if "-" in blob_id else None
-    if octets is None:
+    found = blobs.whole_of(tx, account, blob_id)
+    if found is None:
         return None
-    packed = blobs.pack(octets)
-    return blobs.store(tx, packed), packed.blob_id
+    part = packed.by_part.get(blob_id)
+    if part is None:
+        packed.spend(blobs.size(tx, found[0]))
+        octets = blobs.decoded_range(blobs.read(tx, found[0]), found[1])
+        if octets is None:
+            return None
+        part = packed.keep_part(blob_id, octets)
+    return blobs.store(tx, part), part.blob_id
 
 
 @dataclass(frozen=True)
@@ -258,6 +292,14 @@ def _type_of(file: _File, one: Mapping[str, Any], path: str, type_path: str, old
             raise invalid_properties(f"“{type_path}” must be a type of image.", type_path)
         return str(given or (file.said if _is_image(file.said) else seen))
     return str(given or (file.said if file.said != UNKNOWN else seen or UNKNOWN))
+
+
+def type_of_data(data: Data, one: Mapping[str, Any]) -> str | None:
+    """Return the media type that what a `data:` URI holds is to have in a Media object; None if it won't do for one."""
+    try:
+        return _type_of(_File(len(data.octets), data.octets[:HEAD], data.media_type), one, "uri", "mediaType")
+    except SetError:
+        return None
 
 
 def _is_image(media_type: str) -> bool:

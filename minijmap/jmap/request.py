@@ -45,10 +45,15 @@ class Response:
     def values(self) -> Any:
         """Return the arguments as Python values: what was spliced as JSON is parsed when a reference asks for it."""
         if self.plain is None:
-            listed = self.arguments.get("list")
-            spliced = isinstance(listed, list) and any(isinstance(one, orjson.Fragment) for one in listed)
+            spliced = any(map(_has_spliced, self.arguments.values()))
             self.plain = orjson.loads(orjson.dumps(self.arguments)) if spliced else self.arguments
         return self.plain
+
+
+def _has_spliced(value: Any) -> bool:
+    """Say whether a list or an object has spliced JSON for an item or a member."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(isinstance(one, orjson.Fragment) for one in items)
 
 
 @dataclass(frozen=True)

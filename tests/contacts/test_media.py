@@ -10,12 +10,15 @@ from minijmap.contacts.capability import MOST_MEDIA_OCTETS
 from minijmap.store import blobs
 from tests.contacts.household import (
     ALICE,
+    BOB,
     PNG,
     PNG_URI,
     add,
+    as_both,
     change,
     create,
     damage,
+    default_book,
     download,
     get,
     refused,
@@ -168,6 +171,38 @@ def test_a_part_of_a_blob_becomes_one(house):
     part = blobs.range_id(whole, 5, len(PNG), "n")
     card = add(house, photo(blobId=part))
     assert get(house, card)["media"]["m"]["blobId"] == blobs.pack(PNG).blob_id
+
+
+def test_the_parts_of_blobs_in_a_call(house, monkeypatch):
+    """Each is decoded once, and all together have no more octets than there is a bound for."""
+    whole, books = upload(house, PNG + b"more"), {default_book(house): True}
+    parts = [blobs.range_id(whole, 0, len(PNG) + more, "n") for more in (0, 1, 2, 0, 1, 2)]
+    wanted = {f"k{at}": {"addressBookIds": books, **photo(blobId=part)} for at, part in enumerate(parts)}
+    monkeypatch.setattr(media, "MOST_PARTS_OCTETS", 3 * len(PNG) + 3)
+    assert set_card(house, create=wanted)["notCreated"] is None
+    wanted |= {"m": {"addressBookIds": books, **photo(blobId=blobs.range_id(whole, 0, len(PNG) + 3, "n"))}}
+    assert set_card(house, create=wanted)["type"] == "requestTooLarge"
+    patch = {"media/m/blobId": parts[1]}
+    changed = change(house, add(house, photo(blobId=parts[0])), patch)["media"]["m"]["blobId"]
+    assert changed == blobs.pack(PNG + b"m").blob_id
+
+
+def test_the_parts_of_blobs_in_a_copy(house, monkeypatch):
+    """Those of the other account's blobs too; what is read for them is bound as well."""
+    ask, book, card = as_both(house), default_book(house, BOB), add(house)
+    whole = upload(house, PNG + b"more")
+    part = photo(blobId=blobs.range_id(whole, 0, len(PNG), "n"))
+    own = {"fromAccountId": house.account(), "accountId": house.account(BOB)}
+    wanted = {name: {"id": card, "uid": name, "addressBookIds": {book: True}, **part} for name in "ab"}
+    monkeypatch.setattr(media, "MOST_PARTS_OCTETS", 2 * len(PNG) + 4)
+    ((_, answer, _),) = ask(["ContactCard/copy", {**own, "create": wanted}, "c"])
+    assert answer["created"].keys() == {"a", "b"}
+    assert download(house, blobs.pack(PNG).blob_id, BOB) == PNG
+    monkeypatch.setattr(media, "MOST_PARTS_OCTETS", 2 * len(PNG) + 3)
+    wanted["c"] = {**wanted.pop("a"), "uid": "c"}
+    ((_, answer, _),) = ask(["ContactCard/copy", {**own, "create": wanted}, "c"])
+    assert answer["type"] == "requestTooLarge"
+    assert damage(house) == []
 
 
 def test_blobs_in_localizations_are_kept_too(house):
