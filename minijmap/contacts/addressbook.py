@@ -55,6 +55,30 @@ def books(reader: Reader, account: int) -> list[tuple[int, str]]:
     return [(int(key), str(name)) for key, name in rows]
 
 
+def find_book(reader: Reader, account: int, name: str) -> int | None:
+    """Return the key of the first AddressBook that has a name, in the order of `books`, or None."""
+    key = reader.value(
+        "SELECT key FROM address_book WHERE account = ? AND doc ->> '$.name' = ? "
+        "ORDER BY doc ->> '$.sortOrder', key LIMIT 1",
+        (account, name),
+    )
+    return None if key is None else int(key)
+
+
+def make_book(tx: Transaction, account: int, name: str) -> int:
+    """Add an AddressBook beside those that are there, and return its key. Raises SetError when there are too many."""
+    others = _others_with_room(tx, account)
+    key = add_book(tx, account, name)
+    _retell_last(tx, account, others)
+    return key
+
+
+def normal_name(name: str) -> str:
+    """Return a name in the form that an AddressBook's has. Raises ValueProblem for one that it can't have."""
+    checked: str = AddressBookType.properties["name"].kind.check(name)
+    return checked
+
+
 def book_id(key: int) -> str:
     """Return an AddressBook's id."""
     return f"{PREFIX}{key}"
@@ -112,11 +136,9 @@ class AddressBookType(DataType):
     def create(self, context: SetContext, wanted: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Store a new AddressBook."""
         _check_not_shared(wanted)
-        others = _keys(context.tx, context.account)
-        if len(others) >= MOST_BOOKS:
-            raise SetError(SetError.OVER_QUOTA, f"An account may have {MOST_BOOKS} address books.")
+        others = _others_with_room(context.tx, context.account)
         key, more = super().create(context, wanted)
-        self._retell_last(context, others)
+        _retell_last(context.tx, context.account, others)
         return key, more
 
     def update(self, context: SetContext, key: int, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
@@ -139,12 +161,7 @@ class AddressBookType(DataType):
                 raise SetError("addressBookHasContents", "There are cards in it.")
             leave_book(tx, account, key)
         super().destroy(context, key)
-        self._retell_last(context, others)
-
-    def _retell_last(self, context: SetContext, others: list[int]) -> None:
-        """Mark the only other AddressBook as changed: whether it may be deleted has."""
-        if len(others) == 1:
-            documents.mark_changed(context.tx, BOOKS, context.account, others[0])
+        _retell_last(tx, account, others)
 
     def conclude(self, context: SetContext, outcome: "Outcome") -> None:
         """Choose the default: the one that is asked for if all has succeeded, or another if it has gone."""
@@ -172,6 +189,20 @@ class AddressBookType(DataType):
 def _check_not_shared(values: Mapping[str, Any]) -> None:
     if values["shareWith"] is not None:
         raise SetError(SetError.FORBIDDEN, _NO_SHARING)
+
+
+def _others_with_room(tx: Reader, account: int) -> list[int]:
+    """Return the keys of the AddressBooks that are there, if there may be another."""
+    others = _keys(tx, account)
+    if len(others) >= MOST_BOOKS:
+        raise SetError(SetError.OVER_QUOTA, f"An account may have {MOST_BOOKS} address books.")
+    return others
+
+
+def _retell_last(tx: Transaction, account: int, others: list[int]) -> None:
+    """Mark the only other AddressBook as changed: whether it may be deleted has."""
+    if len(others) == 1:
+        documents.mark_changed(tx, BOOKS, account, others[0])
 
 
 def _keys(tx: Reader, account: int) -> list[int]:

@@ -6,7 +6,7 @@ formats (`archive`), nor how progress is shown.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from minijmap.jmap.values import ValueProblem
 from minijmap.mail import counts, ingest
@@ -25,12 +25,16 @@ NEW_SORT_ORDER = 10
 
 @dataclass(frozen=True)
 class Progress:
-    """What a batch came to. `octets` counts what was read of the archive, `failures` are (where, reason)."""
+    """What a batch came to. `octets` counts what was read of the archive, `failures` are (where, reason).
+
+    `notes` are (where, sentence) of what counts as already there and yet is not the same.
+    """
 
     imported: int
     already_there: int
     failures: list[tuple[str, str]]
     octets: int
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
 
 def import_archive(

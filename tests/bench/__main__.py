@@ -107,7 +107,7 @@ def own_server(options: argparse.Namespace, data: Path) -> list[Level]:
         level, more, mbox = Level(size), size - corpus.number, data / "corpus.mbox"
         progress(f"{size:,} messages: import of {more:,}")
         octets += write_mbox(mbox, islice(corpus, more))
-        level.facts["import on one core, messages/s"] = more / server.import_mbox(data, mbox, more)
+        level.facts["import on one core, messages/s"] = more / server.import_file(data, mbox, more)
         mbox.unlink()
         level.facts["corpus, bytes/message"] = octets / size
         stored = sum(file.stat().st_size for file in data.glob("minijmap.sqlite3*"))
@@ -139,6 +139,7 @@ def own_server(options: argparse.Namespace, data: Path) -> list[Level]:
     progress(SIEVE.rpartition(",")[0])
     levels[-1].facts[SIEVE] = rules.fifty_rules()
     in_a_store_of_its_own(levels[-1], "10,000 cards", cards.asked)
+    in_a_store_of_its_own(levels[-1], "import of 10,000 cards", cards.imported)
     in_a_store_of_its_own(levels[-1], "300 listeners", listeners.listened)
     return levels
 

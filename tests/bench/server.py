@@ -1,7 +1,7 @@
 """A real `minijmap serve` in a process of its own, driven only through the contract of its command line.
 
-Starts it on free ports, waits for `ready`, reads its memory from /proc, stops it with SIGTERM; imports an mbox file on one
-core. Knows no JMAP.
+Starts it on free ports, waits for `ready`, reads its memory from /proc, stops it with SIGTERM; imports a file on one core.
+Knows no JMAP.
 """
 
 import os
@@ -52,19 +52,19 @@ def environment(data: Path, **settings: object) -> dict[str, str]:
     return os.environ | {f"MINIJMAP_{name.upper()}": str(value) for name, value in given.items()}
 
 
-def import_mbox(data: Path, mbox: Path, count: int) -> float:
+def import_file(data: Path, file: Path, count: int) -> float:
     """Import on one core; seconds taken, the program's start included."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(cores)})  # inherited by the child: the budget is for one core
     try:
         started = time.perf_counter()
-        output = run(data, "import", ADDRESS, str(mbox))
+        output = run(data, "import", ADDRESS, str(file))
         taken = time.perf_counter() - started
     finally:
         os.sched_setaffinity(0, cores)
     summary = SUMMARY.search(output.strip().rpartition("\n")[2])
     if not summary or int(summary[1]) != count:
-        raise ServerError(f"import of {count} messages ended with: {output.strip()[-500:]}")
+        raise ServerError(f"import of {count} ended with: {output.strip()[-500:]}")
     return taken
 
 
