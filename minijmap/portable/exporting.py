@@ -7,7 +7,7 @@ without it is an export that was broken off. Must not know how progress is shown
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from minijmap.jmap import dates
 from minijmap.jmap.call import Snapshot, snapshot_of
@@ -19,6 +19,9 @@ from minijmap.portable.accountfile import LARGE, Writer
 from minijmap.store import accounts, blobs, usage
 from minijmap.store.accounts import User
 from minijmap.store.database import Database
+
+if TYPE_CHECKING:
+    from minijmap.contacts.cardtovcard import Version
 
 MAIL: Final = "mail"
 CONTACTS: Final = "contacts"
@@ -36,8 +39,12 @@ def size(database: Database, user: User) -> int:
         return usage.used(reader, user.account, usage.OCTETS)
 
 
-def export(engine: Engine, user: User, folder: Path, progress: Callable[[int], None]) -> int:
+def export(
+    engine: Engine, user: User, folder: Path, progress: Callable[[int], None], version: "Version" = "4.0"
+) -> int:
     """Write the account of a user into a folder that is empty or not there, and return how many objects it has.
+
+    `version` is that of the vCards in which the address books are told to other programs.
 
     `progress` is told the octets of messages and other blobs as they are written. Raises CannotExport and OSError.
     """
@@ -45,7 +52,7 @@ def export(engine: Engine, user: User, folder: Path, progress: Callable[[int], N
     if any(folder.iterdir()):
         raise CannotExport(f"{folder} is not empty: name a folder that is, or one that is not there yet.")
     with snapshot_of(engine.database) as snapshot:
-        return _Export(engine, user, folder, snapshot, progress).run()
+        return _Export(engine, user, folder, snapshot, progress, version).run()
 
 
 def email_file(folders: Mapping[str, str], email: Mapping[str, Any]) -> str | None:
@@ -58,13 +65,20 @@ class _Export:
     """One export under way."""
 
     def __init__(
-        self, engine: Engine, user: User, folder: Path, snapshot: Snapshot, progress: Callable[[int], None]
+        self,
+        engine: Engine,
+        user: User,
+        folder: Path,
+        snapshot: Snapshot,
+        progress: Callable[[int], None],
+        version: "Version",
     ) -> None:
         self._engine = engine
         self._user = user
         self._folder = folder
         self._snapshot = snapshot
         self._progress = progress
+        self._version = version
         self._folders = filenames.folders(self._objects(engine.types["Mailbox"]))
         self._count = 0
 
@@ -132,4 +146,4 @@ class _Export:
         for key, _ in books:
             with (self._folder / CONTACTS / f"{names[str(key)]}.vcf").open("wb") as file:
                 for stored in cards.cards(reader, account, key):
-                    file.write(vcard_of(media.inline(reader, account, stored.card)))
+                    file.write(vcard_of(media.inline(reader, account, stored.card), self._version))

@@ -78,7 +78,7 @@ def test_running_it_for_real_works_as_written(tmp_path):
 
 
 def test_the_import_lines_work_as_written(tmp_path):
-    """An mbox, a Maildir and .eml files, and a check after them."""
+    """An mbox, a Maildir and .eml files, an address book, and a check after them."""
     place = tmp_path / "data"
     run("--data", place, "user", "add", "alice@example.com")
     text = b"From: you@example.org\nSubject: %s\n\nHello\n"
@@ -88,6 +88,7 @@ def test_the_import_lines_work_as_written(tmp_path):
     mailbox.Maildir(tmp_path / "Maildir").add(text % b"Maildir")
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "one.eml").write_bytes(text % b"eml")
+    (tmp_path / "contacts.vcf").write_bytes(b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Joe Bloggs\r\nEND:VCARD\r\n")
     script = block("import alice").replace("minijmap ", shlex.join(MINIJMAP) + " ")
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
@@ -100,6 +101,7 @@ def test_the_import_lines_work_as_written(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "3 imported, 0 already there, 0 failed"
+    assert done.stdout.splitlines()[1] == "1 imported, 0 already there, 0 failed"
     assert "3 Emails, 3 blobs, no problems." in done.stdout
 
 
