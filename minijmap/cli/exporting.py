@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.pass_obj
 def command(place: Place, address: str, folder: Path, version: "Version") -> None:
-    r"""Write the account of ADDRESS into the folder DIR, which must be empty or not there.
+    """Write the account of ADDRESS into the folder DIR, which must be empty or not there.
 
     \b
     mail/MAILBOX/ID.eml     each message, octet for octet
@@ -41,7 +41,7 @@ def command(place: Place, address: str, folder: Path, version: "Version") -> Non
 
     An export that was broken off has account.json.part in the place of account.json. It works while the server runs
     and while it doesn't.
-    """
+    """  # noqa: D301 - click's mark for lines that stay as they are
     from minijmap.portable import exporting
     from minijmap.store import accounts
 

@@ -37,7 +37,7 @@ TO_REPLACE = "--replace takes the file's."
 def command(
     place: Place, address: str, paths: tuple[Path, ...], mailbox: str | None, book: str | None, replace: bool
 ) -> None:
-    r"""Import messages and cards into the account of ADDRESS.
+    """Import messages and cards into the account of ADDRESS.
 
     \b
     Messages: .eml files, mbox files, Maildirs.
@@ -47,7 +47,7 @@ def command(
     It takes what it can and goes on; what fails is named. Importing the same files again is safe: what is there already
     is left alone. A card is known by its UID: one that is there with other content is replaced if the file says that
     its own is newer (REV), and named if not. It works while the server runs and while it doesn't.
-    """
+    """  # noqa: D301 - click's mark for lines that stay as they are
     from minijmap.store import accounts
 
     heap.give_back()  # ten photos of 20 MB: 227 MB at most, where it was 318

@@ -15,9 +15,18 @@ import orjson
 from minijmap.contacts import jcard, jscontact, vcardparts
 from minijmap.contacts.carddifferences import differences, plain
 from minijmap.contacts.vcardclassic import classic
-from minijmap.contacts.vcardconvert import ADDRESS_PARAMETERS, KINDS_OF_DATES
+from minijmap.contacts.vcardconvert import ADDRESS_PARAMETERS, KINDS_OF_DATES, SCALAR, says_more
 from minijmap.contacts.vcarddates import stamp_of, written_date
-from minijmap.contacts.vcardlines import Line, clean, escape, join_structured, parse_line, text_of_line, written
+from minijmap.contacts.vcardlines import (
+    Line,
+    clean,
+    escape,
+    join_structured,
+    parse_line,
+    split_values,
+    text_of_line,
+    written,
+)
 from minijmap.contacts.vcardtable import (
     ADDRESS_CONTEXTS,
     BY_NAME,
@@ -84,7 +93,7 @@ class _Writing:
 
     def lines(self) -> list[Line]:
         """Return all lines."""
-        lines = [Line("VERSION", "4.0"), *self._single()]
+        lines = [Line("VERSION", "4.0"), *self._single(self._kept_values())]
         for one in (self._names(), self._objects(), self._organizations(), self._addresses(), self._anniversaries()):
             lines += one
         lines += self._localizations()
@@ -98,20 +107,31 @@ class _Writing:
 
     # Properties of the Card
 
-    def _single(self) -> Iterator[Line]:
+    def _kept_values(self) -> dict[str, set[str]]:
+        """Return what the Card's plain values are by those lines of `vCardProps` that have parameters besides."""
+        kept: dict[str, set[str]] = {name: set() for name in SCALAR}
+        for prop in self.card.get("vCardProps") or ():
+            line = jcard.to_line(prop)
+            if line is not None and line.name in kept and says_more(line):
+                kept[line.name].update(split_values(line.value) if line.name == "CATEGORIES" else (line.value,))
+        return kept
+
+    def _single(self, kept: Mapping[str, set[str]]) -> Iterator[Line]:
+        """Yield the lines of plain values, but for those that `vCardProps` has with their parameters."""
         card = self.card
         uid = card["uid"]
-        yield Line("UID", clean(uid)) if is_uri(uid) else Line("UID", escape(uid), {"value": ["text"]})
+        lines = [Line("UID", clean(uid)) if is_uri(uid) else Line("UID", escape(uid), {"value": ["text"]})]
         for member, name in (("kind", "KIND"), ("prodId", "PRODID"), ("language", "LANGUAGE")):
             if member in card:
-                yield Line(name, escape(card[member]))
+                lines.append(Line(name, escape(card[member])))
         for member, name in (("created", "CREATED"), ("updated", "REV")):
             if member in card:
-                yield Line(name, stamp_of(card[member]) or "")
-        for uri in card.get("members") or ():
-            yield Line("MEMBER", clean(uri))
-        if card.get("keywords"):
-            yield Line("CATEGORIES", ",".join(map(escape, card["keywords"])))
+                lines.append(Line(name, stamp_of(card[member]) or ""))
+        lines += [Line("MEMBER", clean(uri)) for uri in card.get("members") or ()]
+        yield from (line for line in lines if line.value not in kept[line.name])
+        keywords = [one for one in map(escape, card.get("keywords") or ()) if one not in kept["CATEGORIES"]]
+        if keywords:
+            yield Line("CATEGORIES", ",".join(keywords))
         gender = (card.get("speakToAs") or {}).get("grammaticalGender")
         if gender is not None:
             yield self._remember(("speakToAs",), Line("GRAMGENDER", escape(gender)), card["speakToAs"])

@@ -333,3 +333,10 @@ SINGLE: Final[Mapping[str, Callable[[dict[str, Any], Line], bool]]] = {
     "MEMBER": _member,
     "RELATED": _related,
 }
+SCALAR: Final = frozenset(("UID", "KIND", "PRODID", "REV", "CREATED", "LANGUAGE", "CATEGORIES", "MEMBER"))
+"""Properties that become a value without an object around it, in which `vCardParams` could be."""
+
+
+def says_more(line: Line) -> bool:
+    """Say whether a property of `SCALAR` has parameters or a group, which its value in the Card doesn't tell."""
+    return bool(line.group or line.params.keys() - {"value"})

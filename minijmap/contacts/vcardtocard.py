@@ -92,6 +92,9 @@ class _Reading:
         try:
             if single is not None:
                 fits = single(self.card, line)
+                # RFC 9555 §2.15.2 has no place for these parameters: the property is kept as well.
+                if fits and line.name in vcardconvert.SCALAR and vcardconvert.says_more(line):
+                    self._keep(line)
             else:
                 put = [self._put(line, piece) for piece in self._pieces(line)]
                 fits = all(put)
