@@ -8,7 +8,7 @@ where a Card is kept.
 import hashlib
 import re
 import uuid
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -23,11 +23,14 @@ from minijmap.jmap import patch as patching
 from minijmap.jmap.objects import DEEPEST_KEPT
 from minijmap.jmap.values import ValueProblem
 
+LONGEST_PATH: Final = 200
+"""Characters of a path that a sentence tells."""
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _NOT_KEPT: Final = frozenset(("VERSION", "BEGIN", "END"))
 _NOT_HASHED: Final = frozenset(("REV", "PRODID", "VERSION"))
 _LATE: Final = frozenset(("BIRTHPLACE", "DEATHPLACE", "GEO", "TZ"))
 """Properties that are part of an object which another has made."""
+_GEOGRAPHY: Final = frozenset(("coordinates", "timeZone"))
 _PLACES: Final = {"BIRTHPLACE": "birth", "DEATHPLACE": "death"}
 
 
@@ -43,7 +46,8 @@ def card_of(lines: Sequence[Line], number: int = 1) -> dict[str, Any]:
             card["uid"] = _made_uid(lines)
         return jscontact.check_card(card)
     except ValueProblem as problem:
-        raise VCardError(number, f"it can't be a card: “{problem.path}” {problem.sentence}.") from None
+        path = problem.path if len(problem.path) <= LONGEST_PATH else f"{problem.path[:LONGEST_PATH]}…"
+        raise VCardError(number, f"it can't be a card: “{path}” {problem.sentence}.") from None
 
 
 def _made_uid(lines: Iterable[Line]) -> str:
@@ -63,6 +67,11 @@ class _Reading:
         self.props: list[Any] = []
         self.counts: Counter[str] = Counter()
         self.placed: list[tuple[Line, Piece]] = []
+        self.addresses: Counter[str] = Counter()
+        """How many addresses each group has."""
+        self.without: defaultdict[tuple[str, str], deque[Piece]] = defaultdict(deque)
+        """Those of them that have no coordinates, or no time zone, by group."""
+        self.has_components = any(line.name == "N" for line in self.lines)
         self.languages = Languages(self.lines)
         self.labels, self.read = _labels(self.lines)
         self.spoken_for = _spoken_for(self.lines, self.labels, self.read)
@@ -124,6 +133,10 @@ class _Reading:
         else:
             place.update(piece.value)
         self.placed.append((line, piece))
+        if piece.prefix == "ADDR":
+            self.addresses[line.group] += 1
+            for member in _GEOGRAPHY - piece.value.keys():
+                self.without[line.group, member].append(piece)
         self.languages.add(line, piece)
         return True
 
@@ -137,7 +150,7 @@ class _Reading:
             params["group"] = line.group
         if not params:
             return
-        if line.name == "FN" and any(one.name == "N" for one in self.lines):
+        if line.name == "FN" and self.has_components:
             self._keep(line)
         else:
             piece.value["vCardParams"] = params
@@ -171,21 +184,20 @@ class _Reading:
         """Return GEO or TZ as part of the address that is meant (RFC 9555 §2.8)."""
         rest = {name: values for name, values in line.params.items() if name != "value"}
         if line.name == "GEO":
-            value = {"coordinates": vcardconvert.uri_of(line)}
+            member, said = "coordinates", vcardconvert.uri_of(line)
         elif (line.first("value") or "text").lower() == "uri":
             raise Unfit
         else:
             text = unescape(line.value)
-            value = {"timeZone": vcardconvert.zone_of(text) or text}
-        jscontact.ADDRESS.check(value)
+            member, said = "timeZone", vcardconvert.zone_of(text) or text
+        jscontact.ADDRESS.check({member: said})
         # RFC 9555 §2.8.3
-        mine = [piece for one, piece in self.placed if piece.prefix == "ADDR" and one.group == line.group]
-        free = [piece for piece in mine if not piece.value.keys() & value.keys()]
-        if not free or (len(mine) > 1 and not line.group):
-            return [Piece(("addresses",), "ADDR", value, rest)]
+        free = self.without[line.group, member]
+        if not free or (self.addresses[line.group] > 1 and not line.group):
+            return [Piece(("addresses",), "ADDR", {member: said}, rest)]
         if rest:
             raise Unfit
-        return [Piece(free[0].path, "", value)]
+        return [Piece(free.popleft().path, "", {member: said})]
 
     # In other words
 

@@ -288,7 +288,7 @@ def test_a_translation_deep_inside_of_an_address_without_components_comes_back(v
 
 
 # Shrinking such a Card takes minutes; the first one that fails tells enough.
-@settings(max_examples=100, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=100, phases=[Phase.explicit, Phase.generate], deadline=None)
 @given(cards())
 def test_any_card_comes_back(card):
     """Whatever a Card has, it comes back, and every line but JSPROP is one of RFC 2426."""
